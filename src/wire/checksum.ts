@@ -10,7 +10,7 @@
 import { get16, HOST_LITTLE_ENDIAN } from './bytes.js';
 
 /** Below this, byte loads are cheaper than finding an aligned word view. */
-const SHORT_BYTES = 96;
+const SHORT_BYTES = 80;
 
 // The word view of the buffer summed last. A buffer's views cannot be enumerated, and making one costs more than
 // summing a small frame; sums come in runs over the same arena, so one entry is enough.
@@ -33,41 +33,31 @@ export function swap16(value: number): number {
   return ((value & 0xff) << 8) | (value >>> 8);
 }
 
-/** The 16-bit partial sum of words read byte by byte. */
+/** The partial sum of fewer than 2^15 words, read byte by byte: a 31-bit number. */
 function sumBytes(buf: Uint8Array, off: number, len: number): number {
-  let high = 0;
-  let low = 0;
+  let sum = 0;
   let i = off;
   const end = off + len;
   for (const end8 = end - 7; i < end8; i += 8) {
-    high += buf[i]! + buf[i + 2]! + buf[i + 4]! + buf[i + 6]!;
-    low += buf[i + 1]! + buf[i + 3]! + buf[i + 5]! + buf[i + 7]!;
+    sum +=
+      ((buf[i]! + buf[i + 2]! + buf[i + 4]! + buf[i + 6]!) << 8) +
+      (buf[i + 1]! + buf[i + 3]! + buf[i + 5]! + buf[i + 7]!);
   }
-  for (const end2 = end - 1; i < end2; i += 2) {
-    high += buf[i]!;
-    low += buf[i + 1]!;
-  }
-  if (i < end) high += buf[i]!; // an odd last byte counts as the high half of a word that ends in zero
-  // Multiplied, not shifted: 64 KiB of 0xff make high * 256 pass 2^31.
-  return fold48(high * 256 + low);
-}
-
-/** Folds a sum of up to 2^48 (a double) to 16 bits. */
-function fold48(sum: number): number {
-  const top = Math.floor(sum / 4294967296);
-  return csumFold16(csumFold16(sum >>> 0) + csumFold16(top));
+  for (const end2 = end - 1; i < end2; i += 2) sum += (buf[i]! << 8) | buf[i + 1]!;
+  if (i < end) sum += buf[i]! << 8; // an odd last byte counts as the high half of a word that ends in zero
+  return sum;
 }
 
 /** The 16-bit partial sum of whole native words `w[first .. last)`, in this machine's byte order. */
 function sumWords(w: Uint32Array, first: number, last: number): number {
-  // A double holds 2^21 words of 32 bits exactly: 8 MiB, more than any frame.
+  // A double holds the sum of 2^21 words exactly: 8 MiB, more than any frame.
   let sum = 0;
   let i = first;
   for (const last8 = last - 7; i < last8; i += 8) {
     sum += w[i]! + w[i + 1]! + w[i + 2]! + w[i + 3]! + (w[i + 4]! + w[i + 5]! + w[i + 6]! + w[i + 7]!);
   }
   for (; i < last; i++) sum += w[i]!;
-  return fold48(sum);
+  return csumFold16(csumFold16(sum >>> 0) + csumFold16(Math.floor(sum / 4294967296)));
 }
 
 /** The 16-bit partial sum over `w`, a word view whose byte 0 is byte `-base` of `buf`. */
@@ -88,7 +78,7 @@ function sumAligned(buf: Uint8Array, off: number, len: number, w: Uint32Array, b
  * padded with zero.
  */
 export function csumPartial(buf: Uint8Array, off: number, len: number, sum: number): number {
-  if (len < SHORT_BYTES) return sum + sumBytes(buf, off, len);
+  if (len < SHORT_BYTES) return sum + csumFold16(sumBytes(buf, off, len));
   const backing = buf.buffer;
   if (backing !== wordsOf || words.length === 0) {
     wordsOf = backing;
