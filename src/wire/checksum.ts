@@ -70,7 +70,7 @@ function sumAligned(buf: Uint8Array, off: number, len: number, w: Uint32Array, b
   const tail = sumBytes(buf, off + lead + body, len - lead - body);
   const all = csumFold16(sum + tail);
   if (lead === 0) return all;
-  return csumBlockAdd(sumBytes(buf, off, lead), all, lead);
+  return csumFold16(csumBlockAdd(sumBytes(buf, off, lead), all, lead));
 }
 
 /**
