@@ -13,22 +13,22 @@ export const CSUM_START = 6; // 6..8
 export const CSUM_OFFSET = 8; // 8..10
 export const NUM_BUFFERS = 10; // 10..12, only in the 12-byte form
 
-export const HEADER_LEN = 10;
+export const VIRTIO_NET_HDR_BYTES = 10;
 /** With num_buffers, as vhost and newer virtio use it. */
-export const HEADER_LEN_MRG = 12;
+export const VIRTIO_NET_HDR_MRG_BYTES = 12;
 
-export const F_NEEDS_CSUM = 1;
-export const F_DATA_VALID = 2;
+export const VIRTIO_NET_HDR_F_NEEDS_CSUM = 1;
+export const VIRTIO_NET_HDR_F_DATA_VALID = 2;
 
-export const GSO_NONE = 0;
-export const GSO_TCPV4 = 1;
+export const VIRTIO_NET_HDR_GSO_NONE = 0;
+export const VIRTIO_NET_HDR_GSO_TCPV4 = 1;
 /** UFO: IP fragmentation by the device. */
-export const GSO_UDP = 3;
-export const GSO_TCPV6 = 4;
+export const VIRTIO_NET_HDR_GSO_UDP = 3;
+export const VIRTIO_NET_HDR_GSO_TCPV6 = 4;
 /** USO: one UDP datagram a segment. */
-export const GSO_UDP_L4 = 5;
+export const VIRTIO_NET_HDR_GSO_UDP_L4 = 5;
 /** Or-ed to a TCP type. */
-export const GSO_ECN = 0x80;
+export const VIRTIO_NET_HDR_GSO_ECN = 0x80;
 
 const LOW = HOST_LITTLE_ENDIAN ? 0 : 1;
 const HIGH = HOST_LITTLE_ENDIAN ? 1 : 0;
@@ -85,9 +85,9 @@ export function parse(
   b: Uint8Array,
   off: number,
   len: number,
-  headerLen = HEADER_LEN,
+  headerLen = VIRTIO_NET_HDR_BYTES,
 ): VirtioNetHdr | Malformed {
-  if (len < headerLen || headerLen < HEADER_LEN) return 'truncated';
+  if (len < headerLen || headerLen < VIRTIO_NET_HDR_BYTES) return 'truncated';
   return {
     flags: flags(b, off),
     gsoType: gsoType(b, off),
@@ -99,9 +99,14 @@ export function parse(
 }
 
 /** Writes `headerLen` bytes, those beyond the tenth zero; returns their number. */
-export function emit(repr: VirtioNetHdr, b: Uint8Array, off: number, headerLen = HEADER_LEN): number {
+export function emit(
+  repr: VirtioNetHdr,
+  b: Uint8Array,
+  off: number,
+  headerLen = VIRTIO_NET_HDR_BYTES,
+): number {
   write(b, off, repr.flags, repr.gsoType, repr.hdrLen, repr.gsoSize, repr.csumStart, repr.csumOffset);
-  for (let i = HEADER_LEN; i < headerLen; i++) b[off + i] = 0;
+  for (let i = VIRTIO_NET_HDR_BYTES; i < headerLen; i++) b[off + i] = 0;
   return headerLen;
 }
 
