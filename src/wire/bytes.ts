@@ -40,6 +40,30 @@ export function put32(buf: Uint8Array, off: number, value: number): void {
   buf[off + 3] = value;
 }
 
+/** Reads a 16-bit little-endian field (capture files). */
+export function get16le(buf: Uint8Array, off: number): number {
+  return buf[off]! | (buf[off + 1]! << 8);
+}
+
+/** Writes a 16-bit little-endian field. */
+export function put16le(buf: Uint8Array, off: number, value: number): void {
+  buf[off] = value;
+  buf[off + 1] = value >>> 8;
+}
+
+/** Reads a 32-bit little-endian field as an unsigned number. */
+export function get32le(buf: Uint8Array, off: number): number {
+  return (buf[off]! | (buf[off + 1]! << 8) | (buf[off + 2]! << 16) | (buf[off + 3]! << 24)) >>> 0;
+}
+
+/** Writes a 32-bit little-endian field. */
+export function put32le(buf: Uint8Array, off: number, value: number): void {
+  buf[off] = value;
+  buf[off + 1] = value >>> 8;
+  buf[off + 2] = value >>> 16;
+  buf[off + 3] = value >>> 24;
+}
+
 /** Copies `len` bytes; for the handful of bytes of an address a loop beats `set` and needs no view. */
 export function copyBytes(
   dst: Uint8Array,

@@ -88,10 +88,14 @@ export function isError(messageType: number): boolean {
   );
 }
 
+/** What the checksum field of a message of `len` bytes should hold, whatever it does hold. */
+export function expectedCheck(b: Uint8Array, off: number, len: number): number {
+  return csumFold(csumPartial(b, off + 4, len - 4, csumPartial(b, off, CHECKSUM, 0)));
+}
+
 /** Computes the checksum of a message of `len` bytes and writes it. */
 export function sendCheck(b: Uint8Array, off: number, len: number): void {
-  put16(b, off + CHECKSUM, 0);
-  put16(b, off + CHECKSUM, csumFold(csumPartial(b, off, len, 0)));
+  put16(b, off + CHECKSUM, expectedCheck(b, off, len));
 }
 
 /** A message as a value; `rest` is the second word as on the wire. */

@@ -100,10 +100,14 @@ export type IgmpRepr =
   | { readonly kind: 'leave'; readonly group: number }
   | { readonly kind: 'report3'; readonly records: readonly IgmpRecord[] };
 
+/** What the checksum field of a message of `len` bytes should hold, whatever it does hold. */
+export function expectedCheck(b: Uint8Array, off: number, len: number): number {
+  return csumFold(csumPartial(b, off + 4, len - 4, csumPartial(b, off, CHECKSUM, 0)));
+}
+
 /** Computes the checksum of a message of `len` bytes and writes it. */
 export function sendCheck(b: Uint8Array, off: number, len: number): void {
-  put16(b, off + CHECKSUM, 0);
-  put16(b, off + CHECKSUM, csumFold(csumPartial(b, off, len, 0)));
+  put16(b, off + CHECKSUM, expectedCheck(b, off, len));
 }
 
 /** Reads a message of `len` bytes. */

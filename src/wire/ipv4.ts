@@ -138,6 +138,13 @@ export function sendCheck(b: Uint8Array, off: number): void {
   put16(b, off + CHECK, ipFastCsum(b, off, b[off]! & 15));
 }
 
+/** What the checksum field should hold, whatever it does hold. */
+export function expectedCheck(b: Uint8Array, off: number): number {
+  const header = b.slice(off, off + headerLen(b, off));
+  sendCheck(header, 0);
+  return check(header, 0);
+}
+
 /** An IPv4 header as a value. The checksum follows from the rest, so it is not part of it. */
 export interface Ipv4Repr {
   readonly tos: number;

@@ -65,15 +65,23 @@ export interface UdpRepr {
   readonly coverage: number;
 }
 
-/** The checksum over `covered` of the `total` bytes at `off`, whose checksum field holds 0; never 0 itself. */
-function datagramCheck(
+/**
+ * What the checksum field of an unfragmented datagram of `length` bytes should hold, whatever it does hold (0, for "not
+ * computed", is a choice and never the answer). Null where the length or coverage field makes no sense.
+ */
+export function expectedCheck(
   b: Uint8Array,
   off: number,
-  covered: number,
-  total: number,
+  length: number,
   pseudo: PseudoHeader,
-): number {
-  const sum = csumPartial(b, off, covered, 0);
+): number | null {
+  if (length < HEADER_LEN) return null;
+  const field = len(b, off);
+  const lite = pseudo.protocol === PROTO_UDPLITE;
+  const total = lite ? length : field;
+  const covered = lite && field !== 0 ? field : total;
+  if (total > length || covered > total || covered < HEADER_LEN) return null;
+  const sum = csumPartial(b, off + HEADER_LEN, covered - HEADER_LEN, csumPartial(b, off, CHECK, 0));
   // CSUM-1: 0 would say "no checksum", so the other zero of one's complement goes out.
   return csumTcpudpMagic(pseudo.saddr, pseudo.daddr, total, pseudo.protocol, sum) || 0xffff;
 }
@@ -82,24 +90,18 @@ function datagramCheck(
 export function parse(b: Uint8Array, off: number, length: number, pseudo: PseudoHeader): UdpRepr | Malformed {
   if (length < HEADER_LEN) return 'truncated';
   const lite = pseudo.protocol === PROTO_UDPLITE;
-  const field = len(b, off);
-  const total = lite ? length : field;
+  const total = lite ? length : len(b, off);
   if (total > length) return 'truncated';
-  if (total < HEADER_LEN) return 'bad-length';
-  const covered = lite && field !== 0 ? field : total;
-  if (covered > total || covered < HEADER_LEN) return 'bad-length';
-  const checksum = check(b, off) !== 0;
-  if (!checksum && lite) return 'bad-checksum';
-  if (checksum) {
-    const sum = csumPartial(b, off, covered, 0);
-    if (csumTcpudpMagic(pseudo.saddr, pseudo.daddr, total, pseudo.protocol, sum) !== 0) return 'bad-checksum';
-  }
+  const expected = expectedCheck(b, off, length, pseudo);
+  if (expected === null) return 'bad-length';
+  const field = check(b, off);
+  if (field === 0 ? lite : field !== expected) return 'bad-checksum';
   return {
     source: source(b, off),
     dest: dest(b, off),
     payload: b.slice(off + HEADER_LEN, off + total),
-    checksum,
-    coverage: lite ? field : 0,
+    checksum: field !== 0,
+    coverage: lite ? len(b, off) : 0,
   };
 }
 
@@ -110,9 +112,7 @@ export function emit(repr: UdpRepr, b: Uint8Array, off: number, pseudo: PseudoHe
   setSource(b, off, repr.source);
   setDest(b, off, repr.dest);
   setLen(b, off, lite ? repr.coverage : total);
-  setCheck(b, off, 0);
   b.set(repr.payload, off + HEADER_LEN);
-  const covered = lite && repr.coverage !== 0 ? repr.coverage : total;
-  if (repr.checksum) setCheck(b, off, datagramCheck(b, off, covered, total, pseudo));
+  setCheck(b, off, repr.checksum ? (expectedCheck(b, off, total, pseudo) ?? 0) : 0);
   return total;
 }

@@ -1,0 +1,58 @@
+/**
+ * Time of a Net, in milliseconds since an arbitrary start (`jiffies`), and its timers. A Net is given its clock, so that a test
+ * can fix it: on the virtual one a sleep costs nothing and timers fire at their exact time.
+ */
+
+export interface Clock {
+  /** Monotonic milliseconds, fractions allowed. */
+  now(): number;
+  /** Wall-clock milliseconds since the epoch (timestamp options, captures). */
+  wall(): number;
+  /** Asks for `fire()` at or after `atMs`; replaces the previous request. Infinity withdraws it. */
+  arm(atMs: number, fire: () => void): void;
+  /** True where the stack may let time pass inside a call (a blocking send). */
+  readonly virtual: boolean;
+}
+
+/** The machine's clock. Its timer never keeps the process alive. */
+export class SystemClock implements Clock {
+  readonly virtual = false;
+  #timer: NodeJS.Timeout | null = null;
+
+  now(): number {
+    return performance.now();
+  }
+  wall(): number {
+    return performance.timeOrigin + performance.now();
+  }
+  arm(atMs: number, fire: () => void): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (atMs === Infinity) return;
+    const delayMs = Math.min(Math.max(0, Math.ceil(atMs - performance.now())), 0x7fffffff);
+    this.#timer = setTimeout(fire, delayMs);
+    this.#timer.unref();
+  }
+}
+
+/** A clock that stands still until it is told to move. */
+export class VirtualClock implements Clock {
+  readonly virtual = true;
+  #nowMs = 0;
+  readonly #wallStartMs: number;
+
+  constructor(wallStartMs: number = Date.UTC(2026, 0, 1)) {
+    this.#wallStartMs = wallStartMs;
+  }
+  now(): number {
+    return this.#nowMs;
+  }
+  wall(): number {
+    return this.#wallStartMs + this.#nowMs;
+  }
+  arm(): void {}
+  /** Used by `Timers.advanceTo`: timers move the clock, not its holder. */
+  set(ms: number): void {
+    this.#nowMs = ms;
+  }
+}

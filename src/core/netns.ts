@@ -1,0 +1,43 @@
+import { FrameArena } from './arena.js';
+import { type Clock, SystemClock } from './clock.js';
+import { Mib } from './mib.js';
+import { DEFAULT_PROFILE, type KernelProfile } from './profile.js';
+import { type Random, SystemRandom } from './random.js';
+import { Sysctl } from './sysctl.js';
+import { Timers } from './timers.js';
+import type { Tracer } from '../trace/tracer.js';
+
+export interface NetOptions {
+  /** Time; the machine's where absent. */
+  readonly clock?: Clock;
+  /** Randomness; the machine's where absent. */
+  readonly random?: Random;
+  /** Which kernel to be; 6.18 where absent. */
+  readonly profile?: KernelProfile;
+  /** Memory for frames; a default arena of about 13 MB where absent. */
+  readonly arena?: FrameArena;
+  /** Hears every decision; null for none. */
+  readonly tracer?: Tracer | null;
+}
+
+/** The part of a network namespace (`struct net`) that every room may use. Each room above extends it by its own. */
+export class NetCore {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly profile: KernelProfile;
+  readonly arena: FrameArena;
+  readonly sysctl: Sysctl;
+  readonly mib = new Mib();
+  tracer: Tracer | null;
+
+  constructor(options: NetOptions = {}) {
+    this.clock = options.clock ?? new SystemClock();
+    this.timers = new Timers(this.clock);
+    this.random = options.random ?? new SystemRandom();
+    this.profile = options.profile ?? DEFAULT_PROFILE;
+    this.arena = options.arena ?? new FrameArena();
+    this.sysctl = new Sysctl(this.profile);
+    this.tracer = options.tracer ?? null;
+  }
+}

@@ -1,0 +1,135 @@
+/** Socket numbers: `linux/socket.h`, `asm-generic/socket.h`, `linux/sockios.h`. */
+
+export const AF_UNSPEC = 0;
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_PACKET = 17;
+
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0x800;
+export const SOCK_CLOEXEC = 0x80000;
+
+export const SOL_IP = 0;
+export const SOL_SOCKET = 1;
+export const SOL_TCP = 6;
+export const SOL_UDP = 17;
+export const SOL_IPV6 = 41;
+export const SOL_UDPLITE = 136;
+export const SOL_RAW = 255;
+
+export const SO_DEBUG = 1;
+export const SO_REUSEADDR = 2;
+export const SO_TYPE = 3;
+export const SO_ERROR = 4;
+export const SO_DONTROUTE = 5;
+export const SO_BROADCAST = 6;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_KEEPALIVE = 9;
+export const SO_OOBINLINE = 10;
+export const SO_NO_CHECK = 11;
+export const SO_PRIORITY = 12;
+export const SO_LINGER = 13;
+export const SO_REUSEPORT = 15;
+export const SO_PASSCRED = 16;
+export const SO_PEERCRED = 17;
+export const SO_RCVLOWAT = 18;
+export const SO_SNDLOWAT = 19;
+export const SO_RCVTIMEO = 20;
+export const SO_SNDTIMEO = 21;
+export const SO_BINDTODEVICE = 25;
+export const SO_TIMESTAMP = 29;
+export const SO_ACCEPTCONN = 30;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const SO_PASSSEC = 34;
+export const SO_TIMESTAMPNS = 35;
+export const SO_MARK = 36;
+export const SO_TIMESTAMPING = 37;
+export const SO_PROTOCOL = 38;
+export const SO_DOMAIN = 39;
+export const SO_RXQ_OVFL = 40;
+export const SO_WIFI_STATUS = 41;
+export const SO_PEEK_OFF = 42;
+export const SO_NOFCS = 43;
+export const SO_LOCK_FILTER = 44;
+export const SO_SELECT_ERR_QUEUE = 45;
+export const SO_BUSY_POLL = 46;
+export const SO_MAX_PACING_RATE = 47;
+export const SO_INCOMING_CPU = 49;
+export const SO_MEMINFO = 55;
+export const SO_INCOMING_NAPI_ID = 56;
+export const SO_COOKIE = 57;
+export const SO_ZEROCOPY = 60;
+export const SO_TXTIME = 61;
+export const SO_BINDTOIFINDEX = 62;
+export const SO_TIMESTAMP_NEW = 63;
+export const SO_TIMESTAMPNS_NEW = 64;
+export const SO_TIMESTAMPING_NEW = 65;
+export const SO_RCVTIMEO_NEW = 66;
+export const SO_SNDTIMEO_NEW = 67;
+export const SO_PREFER_BUSY_POLL = 69;
+export const SO_BUSY_POLL_BUDGET = 70;
+export const SO_BUF_LOCK = 72;
+export const SO_RESERVE_MEM = 73;
+export const SO_TXREHASH = 74;
+export const SO_RCVMARK = 75;
+export const SO_RCVPRIORITY = 82;
+
+export const SCM_RIGHTS = 1;
+export const SCM_CREDENTIALS = 2;
+export const SCM_TIMESTAMPING = SO_TIMESTAMPING;
+export const SCM_TXTIME = SO_TXTIME;
+export const SCM_DEVMEM_DMABUF = 79;
+export const SCM_TS_OPT_ID = 81;
+
+export const MSG_OOB = 1;
+export const MSG_PEEK = 2;
+export const MSG_DONTROUTE = 4;
+export const MSG_CTRUNC = 8;
+export const MSG_PROBE = 0x10;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_EOR = 0x80;
+export const MSG_WAITALL = 0x100;
+export const MSG_CONFIRM = 0x800;
+export const MSG_ERRQUEUE = 0x2000;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_MORE = 0x8000;
+export const MSG_WAITFORONE = 0x10000;
+export const MSG_BATCH = 0x40000;
+export const MSG_ZEROCOPY = 0x4000000;
+export const MSG_SPLICE_PAGES = 0x8000000;
+export const MSG_FASTOPEN = 0x20000000;
+/** Bit 31: as a JavaScript bitwise result it is negative. */
+export const MSG_CMSG_COMPAT = 0x80000000 | 0;
+
+export const SHUT_RD = 0;
+export const SHUT_WR = 1;
+export const SHUT_RDWR = 2;
+
+export const SIOCINQ = 0x541b;
+export const SIOCOUTQ = 0x5411;
+
+export const SOF_TIMESTAMPING_TX_HARDWARE = 1;
+export const SOF_TIMESTAMPING_TX_SOFTWARE = 2;
+export const SOF_TIMESTAMPING_SOFTWARE = 0x10;
+export const SOF_TIMESTAMPING_OPT_ID = 0x80;
+export const SOF_TIMESTAMPING_TX_SCHED = 0x100;
+export const SOF_TIMESTAMPING_TX_ACK = 0x200;
+export const SOF_TIMESTAMPING_OPT_CMSG = 0x400;
+export const SOF_TIMESTAMPING_OPT_TSONLY = 0x800;
+export const SOF_TIMESTAMPING_OPT_ID_TCP = 0x10000;
+export const SOF_TIMESTAMPING_TX_COMPLETION = 0x40000;
+export const SOF_TIMESTAMPING_TX_RECORD_MASK = 0x40303;
+
+export const SO_EE_ORIGIN_NONE = 0;
+export const SO_EE_ORIGIN_LOCAL = 1;
+export const SO_EE_ORIGIN_ICMP = 2;
+export const SO_EE_ORIGIN_TIMESTAMPING = 4;
+export const SO_EE_ORIGIN_ZEROCOPY = 5;
+export const SO_EE_ORIGIN_TXTIME = 6;
+export const SO_EE_CODE_ZEROCOPY_COPIED = 1;
