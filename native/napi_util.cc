@@ -181,13 +181,4 @@ void PinnedBuffer::Release() {
   ref_ = nullptr;
 }
 
-bool PinnedBuffer::Same(const PinnedBuffer& other) const {
-  napi_value mine = nullptr;
-  napi_value theirs = nullptr;
-  bool same = false;
-  return ref_ != nullptr && other.ref_ != nullptr && napi_get_reference_value(env_, ref_, &mine) == napi_ok &&
-         napi_get_reference_value(env_, other.ref_, &theirs) == napi_ok &&
-         napi_strict_equals(env_, mine, theirs, &same) == napi_ok && same;
-}
-
 }  // namespace udptap

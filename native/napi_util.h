@@ -45,8 +45,6 @@ class PinnedBuffer {
   // Throws and returns false for shared, resizable, detached or foreign values.
   bool Pin(napi_env env, const Bytes& bytes, const char* what);
   void Release();
-  // True when both pins hold the same ArrayBuffer, so that asking one is asking both.
-  bool Same(const PinnedBuffer& other) const;
   bool Pinned() const { return ref_ != nullptr; }
 
   bool Alive() const {

@@ -47,7 +47,7 @@ int OpenTap(const std::string& name, int flags, ifreq* request) {
   return fd;
 }
 
-// tapOpen(name, flags): { id, name } or a negative errno.
+// tapOpen(name, flags): { id, name, flush } or a negative errno.
 napi_value TapOpen(napi_env env, napi_callback_info info) {
   size_t argc = 2;
   napi_value argv[2];
@@ -74,13 +74,15 @@ napi_value TapOpen(napi_env env, napi_callback_info info) {
   Set(env, object, "id", Int(env, tap->id));
   request.ifr_name[IFNAMSIZ - 1] = '\0';
   Set(env, object, "name", String(env, request.ifr_name));
+  napi_value flush = MakeFlush(env, tap->tx);
+  if (flush != nullptr) Set(env, object, "flush", flush);
   auto* owner = new Owner{*table, tap->id};
   const auto finalize = [](napi_env, void* pointer, void*) {
     auto* dropped = static_cast<Owner*>(pointer);
     dropped->table->Close(dropped->id);
     delete dropped;
   };
-  if (napi_wrap(env, object, owner, finalize, nullptr, nullptr) != napi_ok ||
+  if (flush == nullptr || napi_wrap(env, object, owner, finalize, nullptr, nullptr) != napi_ok ||
       napi_create_reference(env, object, 0, &tap->owner) != napi_ok) {
     (*table)->Close(tap->id);
     return ThrowType(env, "ERR_INTERNAL", "the device object could not be made");
@@ -157,17 +159,6 @@ napi_value TapFlags(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void TxMemory::Release() {
-  arenaPin.Release();
-  descriptorPin.Release();
-  statusPin.Release();
-  checkCount = 0;
-  maxFrames = 0;
-  arena = nullptr;
-  descriptors = nullptr;
-  status = nullptr;
-}
-
 void RxMemory::Release() {
   slotPin.Release();
   lengthPin.Release();
@@ -178,7 +169,7 @@ void RxMemory::Release() {
 
 Tap::~Tap() {
   StopPolling(this);
-  tx.Release();
+  tx->Close();
   rx.Release();
   if (owner != nullptr) napi_delete_reference(env, owner);
   if (fd >= 0) close(fd);
@@ -196,6 +187,7 @@ Tap* TapTable::Add(napi_env env, int fd) {
   auto tap = std::make_unique<Tap>();
   tap->env = env;
   tap->fd = fd;
+  tap->tx->fd = fd;
   tap->id = static_cast<int32_t>(generations_[slot] << kSlotBits | slot);
   taps_[slot] = std::move(tap);
   return taps_[slot].get();

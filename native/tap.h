@@ -11,28 +11,22 @@ namespace udptap {
 class TapTable;
 struct RxPoll;
 
-// What flush() needs; raw addresses are valid while the pins are alive.
-struct TxMemory {
-  const uint8_t* arena = nullptr;
-  uint64_t arenaBytes = 0;
-  const uint32_t* descriptors = nullptr;  // pairs of offset and length
+// What flush() needs of a device, and all that it touches.
+struct TxQueue {
+  int fd = -1;
   uint32_t maxFrames = 0;
-  int32_t* status = nullptr;  // frames taken, then 0 or a negative errno
-  PinnedBuffer arenaPin;
-  PinnedBuffer descriptorPin;
-  PinnedBuffer statusPin;
-  // Distinct ArrayBuffers among the three: all in one WebAssembly.Memory costs one check a call.
-  const PinnedBuffer* checks[3] = {};
-  int checkCount = 0;
+  size_t statusOffset = 0;       // int32 count in, frames taken out; int32 0 or a negative errno out
+  size_t descriptorsOffset = 0;  // pairs of uint32: offset and length of a frame
+  size_t needBytes = SIZE_MAX;   // what the buffer must hold at least
 
-  bool Alive() const {
-    for (int i = 0; i < checkCount; i++) {
-      if (!checks[i]->Alive()) return false;
-    }
-    return true;
+  void Close() {
+    fd = -1;
+    needBytes = SIZE_MAX;
   }
-  void Release();
 };
+
+constexpr size_t kStatusBytes = 8;
+constexpr size_t kDescriptorBytes = 8;
 
 // Fixed slots: frame i lies at i * strideBytes and is lengths[i] bytes long.
 struct RxMemory {
@@ -52,7 +46,7 @@ struct Tap {
   napi_env env = nullptr;
   int32_t id = 0;
   int fd = -1;
-  TxMemory tx;
+  std::shared_ptr<TxQueue> tx = std::make_shared<TxQueue>();
   RxMemory rx;
   RxPoll* poll = nullptr;
   napi_ref owner = nullptr;  // weak: the JavaScript object whose collection closes the device
@@ -91,6 +85,8 @@ TapTable* Arguments(napi_env env, napi_callback_info info, size_t* argc, napi_va
 Tap* FindTap(napi_env env, TapTable* table, napi_value id);
 
 void StopPolling(Tap* tap);
+// The device's own flush(); null with an exception pending, or none, when it cannot be made.
+napi_value MakeFlush(napi_env env, const std::shared_ptr<TxQueue>& tx);
 
 void DefineTap(napi_env env, napi_value exports, std::shared_ptr<TapTable>* table);
 void DefineTapTx(napi_env env, napi_value exports, TapTable* table);

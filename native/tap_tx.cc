@@ -1,5 +1,10 @@
-// Sending: one write(2) a frame out of registered memory. The two functions that run for every batch of datagrams take
-// small integers and create nothing.
+// Sending: one write(2) a frame, out of one ArrayBuffer that holds the frames, their descriptors and the status.
+//
+// A call from JavaScript costs as much as its arguments and results do, so flush() has one argument and no result: the
+// frame count comes in, and the outcome goes out, through two cells of the buffer. Its function belongs to one device,
+// which is found without a lookup. The buffer comes with each call, since asking where it lies is cheaper than asking
+// whether an address that was kept is still its own: a WebAssembly.Memory that grew is no danger.
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,133 +16,102 @@ namespace udptap {
 namespace {
 
 inline int WriteFrame(int fd, const uint8_t* frame, size_t lengthBytes) {
-  while (write(fd, frame, lengthBytes) < 0) {
+  // Not write(): as a cancellation point it takes two atomic operations in a process with threads, as Node's is.
+  while (syscall(SYS_write, fd, frame, lengthBytes) < 0) {
     if (errno != EINTR) return -errno;
   }
   return 0;
 }
 
-bool Register(napi_env env, napi_value value, const char* what, napi_typedarray_type type, PinnedBuffer* pin, Bytes* out) {
-  if (!ReadBytes(env, value, out) || out->type != type) {
-    ThrowType(env, "ERR_INVALID_ARG_TYPE", (std::string(what) + " is not the kind of array that is asked for").c_str());
-    return false;
-  }
-  return pin->Pin(env, *out, what);
+napi_value Refuse(napi_env env, const TxQueue& tx, bool isBuffer) {
+  if (tx.fd < 0) return ThrowType(env, "ERR_TAP_CLOSED", "the TAP device is closed");
+  if (!isBuffer) return ThrowType(env, "ERR_INVALID_ARG_TYPE", "flush needs the arena's ArrayBuffer");
+  if (tx.maxFrames == 0) return ThrowType(env, "ERR_INVALID_STATE", "no descriptors are registered with this device");
+  return ThrowRange(env, "ERR_OUT_OF_RANGE", "the arena does not hold the registered descriptors (detached?)");
 }
 
-// registerArena(id, arena, descriptors, status)
-napi_value RegisterArena(napi_env env, napi_callback_info info) {
-  size_t argc = 4;
-  napi_value argv[4];
-  TapTable* table = Arguments(env, info, &argc, argv);
-  Tap* tap = FindTap(env, table, argv[0]);
-  if (tap == nullptr) return nullptr;
-  TxMemory& tx = tap->tx;
-  tx.Release();
-  Bytes arena;
-  Bytes descriptors;
-  Bytes status;
-  if (!Register(env, argv[1], "the arena (Uint8Array or ArrayBuffer)", napi_uint8_array, &tx.arenaPin, &arena) ||
-      !Register(env, argv[2], "the descriptors (Uint32Array)", napi_uint32_array, &tx.descriptorPin, &descriptors) ||
-      !Register(env, argv[3], "the status (Int32Array)", napi_int32_array, &tx.statusPin, &status)) {
-    tx.Release();
-    return nullptr;
-  }
-  if (descriptors.lengthBytes < 8 || status.lengthBytes < 8) {
-    tx.Release();
-    return ThrowRange(env, "ERR_OUT_OF_RANGE", "descriptors and status must hold at least two numbers");
-  }
-  tx.arena = arena.data;
-  tx.arenaBytes = arena.lengthBytes;
-  tx.descriptors = reinterpret_cast<const uint32_t*>(descriptors.data);
-  tx.maxFrames = static_cast<uint32_t>(descriptors.lengthBytes / 8 > INT32_MAX ? INT32_MAX : descriptors.lengthBytes / 8);
-  tx.status = reinterpret_cast<int32_t*>(status.data);
-  tx.checks[tx.checkCount++] = &tx.arenaPin;
-  if (!tx.descriptorPin.Same(tx.arenaPin)) tx.checks[tx.checkCount++] = &tx.descriptorPin;
-  if (!tx.statusPin.Same(tx.arenaPin) && !tx.statusPin.Same(tx.descriptorPin)) {
-    tx.checks[tx.checkCount++] = &tx.statusPin;
-  }
-  return nullptr;
-}
-
-// True when the registered memory can be used now; throws otherwise.
-inline bool Ready(napi_env env, const TxMemory& tx) {
-  if (tx.checkCount == 0) {
-    ThrowType(env, "ERR_INVALID_STATE", "no arena is registered with this device");
-    return false;
-  }
-  if (!tx.Alive()) {
-    ThrowType(env, "ERR_INVALID_STATE", "the arena's memory has grown or moved away: register it again");
-    return false;
-  }
-  return true;
-}
-
-// flush(id, count): writes descriptors 0 to count-1, stops at the first error, and returns the number of frames taken.
+// tap.flush(buffer): writes the first status[0] descriptors' frames, up to the first error. Leaves in status the number of
+// frames taken and 0 or a negative errno.
 napi_value Flush(napi_env env, napi_callback_info info) {
-  size_t argc = 2;
-  napi_value argv[2];
-  TapTable* table = Arguments(env, info, &argc, argv);
-  Tap* tap = FindTap(env, table, argv[0]);
-  if (tap == nullptr) return nullptr;
-  const TxMemory& tx = tap->tx;
-  int32_t count = 0;
-  if (napi_get_value_int32(env, argv[1], &count) != napi_ok) {
-    return ThrowType(env, "ERR_INVALID_ARG_TYPE", "the frame count must be a number");
-  }
-  if (!Ready(env, tx)) return nullptr;
+  size_t argc = 1;
+  napi_value argv[1];
+  void* data = nullptr;
+  napi_get_cb_info(env, info, &argc, argv, nullptr, &data);
+  const TxQueue& tx = *static_cast<TxQueue*>(data);
+  void* memory = nullptr;
+  size_t memoryBytes = 0;
+  const bool isBuffer = napi_get_arraybuffer_info(env, argv[0], &memory, &memoryBytes) == napi_ok;
+  // A closed or unregistered queue needs more bytes than any buffer has.
+  if (!isBuffer || memoryBytes < tx.needBytes) return Refuse(env, tx, isBuffer);
+
+  uint8_t* arena = static_cast<uint8_t*>(memory);
+  auto* status = reinterpret_cast<int32_t*>(arena + tx.statusOffset);
+  const auto* descriptor = reinterpret_cast<const uint32_t*>(arena + tx.descriptorsOffset);
+  const int32_t count = status[0];
   if (count < 0 || static_cast<uint32_t>(count) > tx.maxFrames) {
     return ThrowRange(env, "ERR_OUT_OF_RANGE", "the frame count is past the registered descriptors");
   }
   int32_t taken = 0;
   int error = 0;
-  for (; taken < count; taken++) {
-    const uint64_t offset = tx.descriptors[2 * taken];
-    const uint64_t length = tx.descriptors[2 * taken + 1];
-    if (offset + length > tx.arenaBytes) {
-      tx.status[0] = taken;
-      tx.status[1] = 0;
+  for (; taken < count; taken++, descriptor += 2) {
+    const uint64_t offset = descriptor[0];
+    const uint64_t lengthBytes = descriptor[1];
+    if (offset + lengthBytes > memoryBytes) {
+      status[0] = taken;
+      status[1] = 0;
       return ThrowRange(env, "ERR_OUT_OF_RANGE", "a frame reaches past the end of the arena");
     }
-    error = WriteFrame(tap->fd, tx.arena + offset, length);
+    error = WriteFrame(tx.fd, arena + offset, lengthBytes);
     if (error != 0) break;
   }
-  tx.status[0] = taken;
-  tx.status[1] = error;
-  napi_value result;
-  napi_create_int32(env, taken, &result);
-  return result;
+  status[0] = taken;
+  status[1] = error;
+  return nullptr;
 }
 
-// flush1(id, offset, length): writes one frame; 0, or a negative errno.
-napi_value Flush1(napi_env env, napi_callback_info info) {
-  size_t argc = 3;
-  napi_value argv[3];
+// registerDescriptors(id, statusOffset, descriptorsOffset, maxFrames): offsets in bytes from the start of the buffer that
+// flush() will be given.
+napi_value RegisterDescriptors(napi_env env, napi_callback_info info) {
+  size_t argc = 4;
+  napi_value argv[4];
   TapTable* table = Arguments(env, info, &argc, argv);
   Tap* tap = FindTap(env, table, argv[0]);
-  if (tap == nullptr) return nullptr;
-  const TxMemory& tx = tap->tx;
-  uint32_t offset = 0;
-  uint32_t length = 0;
-  if (napi_get_value_uint32(env, argv[1], &offset) != napi_ok ||
-      napi_get_value_uint32(env, argv[2], &length) != napi_ok) {
-    return ThrowType(env, "ERR_INVALID_ARG_TYPE", "offset and length must be numbers");
+  int64_t status = 0;
+  int64_t descriptors = 0;
+  int64_t frames = 0;
+  if (tap == nullptr || !GetInteger(env, argv[1], "the status offset", 0, UINT32_MAX, &status) ||
+      !GetInteger(env, argv[2], "the descriptors' offset", 0, UINT32_MAX, &descriptors) ||
+      !GetInteger(env, argv[3], "the number of descriptors", 1, INT32_MAX / 8, &frames)) {
+    return nullptr;
   }
-  if (!Ready(env, tx)) return nullptr;
-  if (static_cast<uint64_t>(offset) + length > tx.arenaBytes) {
-    return ThrowRange(env, "ERR_OUT_OF_RANGE", "the frame reaches past the end of the arena");
+  if (status % 4 != 0 || descriptors % 4 != 0) {
+    return ThrowRange(env, "ERR_OUT_OF_RANGE", "status and descriptors must be aligned to 4 bytes");
   }
-  napi_value result;
-  napi_create_int32(env, WriteFrame(tap->fd, tx.arena + offset, length), &result);
-  return result;
+  const uint64_t statusEnd = static_cast<uint64_t>(status) + kStatusBytes;
+  const uint64_t descriptorsEnd = static_cast<uint64_t>(descriptors) + static_cast<uint64_t>(frames) * kDescriptorBytes;
+  TxQueue& tx = *tap->tx;
+  tx.statusOffset = static_cast<size_t>(status);
+  tx.descriptorsOffset = static_cast<size_t>(descriptors);
+  tx.maxFrames = static_cast<uint32_t>(frames);
+  tx.needBytes = static_cast<size_t>(statusEnd > descriptorsEnd ? statusEnd : descriptorsEnd);
+  return nullptr;
 }
 
 }  // namespace
 
+napi_value MakeFlush(napi_env env, const std::shared_ptr<TxQueue>& tx) {
+  napi_value function = nullptr;
+  if (napi_create_function(env, "flush", NAPI_AUTO_LENGTH, Flush, tx.get(), &function) != napi_ok) return nullptr;
+  // The function may outlive the device; the queue lives as long as either.
+  auto* held = new std::shared_ptr<TxQueue>(tx);
+  const auto drop = [](napi_env, void* pointer, void*) { delete static_cast<std::shared_ptr<TxQueue>*>(pointer); };
+  if (napi_add_finalizer(env, function, held, drop, nullptr, nullptr) == napi_ok) return function;
+  delete held;
+  return nullptr;
+}
+
 void DefineTapTx(napi_env env, napi_value exports, TapTable* table) {
-  DefineFunction(env, exports, "registerArena", RegisterArena, table);
-  DefineFunction(env, exports, "flush", Flush, table);
-  DefineFunction(env, exports, "flush1", Flush1, table);
+  DefineFunction(env, exports, "registerDescriptors", RegisterDescriptors, table);
 }
 
 }  // namespace udptap

@@ -14,6 +14,18 @@ export interface NativeTap {
   readonly id: number;
   /** The interface's name, with a template such as `tap%d` filled in by the kernel. */
   readonly name: string;
+  /**
+   * Writes frames that lie in `arena`, one `write(2)` each, up to the first error. Set `status[0]` to the number of
+   * descriptors first; afterwards `status[0]` is the number of frames that the device took, and `status[1]` 0 or the negative
+   * errno of the next one: EIO (the link is down), EINVAL (under 14 bytes), EBADFD (the interface was deleted), EAGAIN.
+   *
+   * Takes one argument and returns nothing because that is what a call costs. `arena` is best the buffer of a
+   * WebAssembly.Memory; the one that is current, where it can grow.
+   *
+   * @throws RangeError for a frame past the end of the arena (`status[0]` tells the frames taken before it) or a count past
+   *   the registered descriptors; TypeError for a closed device or one without registered descriptors.
+   */
+  readonly flush: (arena: ArrayBuffer) => void;
 }
 
 /** A buffer that a system call may be given the address of. */
@@ -47,20 +59,10 @@ export interface Addon {
   tapSetOffload(id: number, bits: number): number;
 
   /**
-   * Registers what `flush` uses: frames lie in `arena`, `descriptors` holds pairs of offset and length in bytes, and
-   * `status` receives `[frames taken, 0 or a negative errno]`. Cheapest with all three in one WebAssembly.Memory. The
-   * memory may not grow while registered: later calls throw until it is registered anew.
+   * Says where in the buffer of {@link NativeTap.flush} status and descriptors lie, in bytes from its start and aligned to
+   * 4: status is two int32, descriptors are pairs of uint32, the offset in the buffer and the length of a frame.
    */
-  registerArena(
-    id: number,
-    arena: Uint8Array<ArrayBuffer> | ArrayBuffer,
-    descriptors: Uint32Array<ArrayBuffer>,
-    status: Int32Array<ArrayBuffer>,
-  ): void;
-  /** Writes descriptors 0 to `count - 1`, one `write(2)` each, up to the first error; returns the frames taken. */
-  flush(id: number, count: number): number;
-  /** Writes one frame of the arena; 0 or a negative errno. `status` is left alone. */
-  flush1(id: number, offset: number, lengthBytes: number): number;
+  registerDescriptors(id: number, statusOffset: number, descriptorsOffset: number, maxFrames: number): void;
 
   /**
    * Registers where frames are read to: frame i starts at `i * strideBytes` and is `lengths[i]` bytes long. A frame
