@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Addon, CLONE_NEWNET, loadAddon, type NativeTap } from '../src/dev/addon.js';
+import { createMemory } from '../src/wire/wasm.js';
 
 const FRAMES_A_ROUND = 8192;
 const SLOT_BYTES = 2048;
@@ -21,7 +22,7 @@ const DESCRIPTORS_OFFSET = STATUS_OFFSET + 8;
 
 /** A WebAssembly memory of slots, each with a prebuilt frame, and status and descriptors behind them. */
 function prepare(addon: Addon, tap: NativeTap): (frameBytes: number, batch: number) => void {
-  const { buffer } = new WebAssembly.Memory({ initial: (SLOTS * SLOT_BYTES) / 65536 + 1 });
+  const { buffer } = createMemory(DESCRIPTORS_OFFSET + 8 * SLOTS);
   const bytes = new Uint8Array(buffer);
   const status = new Int32Array(buffer, STATUS_OFFSET, 2);
   const descriptors = new Uint32Array(buffer, DESCRIPTORS_OFFSET, 2 * SLOTS);
@@ -64,34 +65,54 @@ execFileSync('ip', ['link', 'set', 'bench0', 'up']);
 const writeFrames = prepare(addon, tap);
 const rounds = Number(process.argv[2] ?? 60);
 const folder = mkdtempSync(join(tmpdir(), 'tap-flush-'));
+
+/** A C loop on our descriptor; each call is one round, and resolves to nanoseconds a frame. */
+function cLoop(program: string, frameBytes: number, threads: 'single' | 'threads') {
+  const child = spawn(program, ['--fd', '3', threads, String(frameBytes), String(FRAMES_A_ROUND)], {
+    stdio: ['pipe', 'pipe', 'inherit', tapDescriptor()],
+  });
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  return {
+    round: async () => {
+      child.stdin!.write('\n');
+      return Number((await lines.next()).value);
+    },
+    end: () => child.stdin!.end(),
+  };
+}
+
 try {
   const program = join(folder, 'write_loop');
-  execFileSync('gcc', ['-O2', '-o', program, fileURLToPath(new URL('c/write_loop.c', import.meta.url))]);
+  const source = fileURLToPath(new URL('c/write_loop.c', import.meta.url));
+  execFileSync('gcc', ['-O2', '-pthread', '-o', program, source]);
   for (const frameBytes of [42 + 64, 42 + 1472]) {
-    const child = spawn(program, ['--fd', '3', String(frameBytes), String(FRAMES_A_ROUND)], {
-      stdio: ['pipe', 'pipe', 'inherit', tapDescriptor()],
-    });
-    const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-    console.log(`${frameBytes} bytes`);
+    // A process with threads pays for each use of a descriptor, whatever its language: two bases.
+    const single = cLoop(program, frameBytes, 'single');
+    const threaded = cLoop(program, frameBytes, 'threads');
+    console.log(`${frameBytes} bytes: ratio to C | to C in a process with threads, as Node is`);
     for (const batch of BATCHES) {
-      const base: number[] = [];
-      const ours: number[] = [];
-      const ratios: number[] = [];
+      const toSingle: number[] = [];
+      const toThreaded: number[] = [];
+      const times: [number[], number[], number[]] = [[], [], []];
       for (let round = -5; round < rounds; round++) {
-        child.stdin!.write('\n');
-        const c = Number((await lines.next()).value);
+        const c = await single.round();
         const start = process.hrtime.bigint();
         writeFrames(frameBytes, batch);
         const ns = Number(process.hrtime.bigint() - start) / FRAMES_A_ROUND;
+        const ct = await threaded.round();
         if (round < 0) continue; // compiling
-        base.push(c);
-        ours.push(ns);
-        ratios.push(c / ns);
+        for (const [i, value] of [c, ct, ns].entries()) times[i]!.push(value);
+        toSingle.push(c / ns);
+        toThreaded.push(ct / ns);
       }
-      const times = `C ${median(base).toFixed(0)} ns, addon ${median(ours).toFixed(0)} ns a frame`;
-      console.log(`  ${String(batch).padStart(6)}  ratio ${median(ratios).toFixed(3)}   ${times}`);
+      const [c, ct, ns] = times.map((values) => median(values).toFixed(0));
+      const ratios = `${median(toSingle).toFixed(3)} | ${median(toThreaded).toFixed(3)}`;
+      console.log(
+        `  batches of ${String(batch).padStart(3)}  ${ratios}   C ${c} | ${ct} ns, addon ${ns} ns a frame`,
+      );
     }
-    child.stdin!.end();
+    single.end();
+    threaded.end();
   }
 } finally {
   rmSync(folder, { recursive: true });

@@ -75,7 +75,11 @@ napi_value TapOpen(napi_env env, napi_callback_info info) {
   request.ifr_name[IFNAMSIZ - 1] = '\0';
   Set(env, object, "name", String(env, request.ifr_name));
   napi_value flush = MakeFlush(env, tap->tx);
-  if (flush != nullptr) Set(env, object, "flush", flush);
+  if (flush != nullptr) {
+    Set(env, object, "flush", flush);
+    // Who keeps only the function keeps the device open too.
+    Set(env, flush, "device", object);
+  }
   auto* owner = new Owner{*table, tap->id};
   const auto finalize = [](napi_env, void* pointer, void*) {
     auto* dropped = static_cast<Owner*>(pointer);

@@ -1,11 +1,14 @@
 // The base of every ratio: one prebuilt frame, written to a TAP in a loop.
 //
 // usage: write_loop INTERFACE FRAME_BYTES FRAMES   attaches to that TAP, prints nanoseconds a frame
-//        write_loop --fd FD FRAME_BYTES FRAMES     an inherited descriptor: one round, and one line, for every line on stdin,
-//                                                  so that rounds can alternate with another program's on the same TAP
+//        write_loop --fd FD single|threads FRAME_BYTES FRAMES
+//            an inherited descriptor: one round, and one line, for every line on stdin, so that rounds can alternate with
+//            another program's on the same TAP. "threads" starts an idle one first: then libc and the kernel take the
+//            slower way to a descriptor, as they do in Node, which has threads.
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,10 +46,15 @@ static int run(int fd, const uint8_t *frame, size_t length, uint64_t frames) {
   return 0;
 }
 
+static void *idle(void *unused) {
+  for (;;) pause();
+  return unused;
+}
+
 int main(int argc, char **argv) {
-  const int inherited = argc == 5 && strcmp(argv[1], "--fd") == 0;
+  const int inherited = argc == 6 && strcmp(argv[1], "--fd") == 0;
   if (argc != 4 && !inherited) {
-    fprintf(stderr, "usage: write_loop INTERFACE|--fd FD FRAME_BYTES FRAMES\n");
+    fprintf(stderr, "usage: write_loop INTERFACE FRAME_BYTES FRAMES | --fd FD single|threads FRAME_BYTES FRAMES\n");
     return 2;
   }
   const int fd = inherited ? atoi(argv[2]) : attach(argv[1]);
@@ -62,6 +70,8 @@ int main(int argc, char **argv) {
   static const uint8_t header[14] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0};
   memcpy(frame, header, sizeof header);
   if (!inherited) return run(fd, frame, length, frames);
+  pthread_t thread;
+  if (strcmp(argv[3], "threads") == 0 && pthread_create(&thread, NULL, idle, NULL) != 0) return 1;
   char line[16];
   while (fgets(line, sizeof line, stdin) != NULL) {
     if (run(fd, frame, length, frames) != 0) return 1;
