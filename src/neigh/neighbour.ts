@@ -1,8 +1,19 @@
 /** An entry of the neighbour table (`struct neighbour`). The state machine is in `state.ts`. */
+import type { NeighParms } from '../core/sysctl.js';
+import { Timer } from '../core/timers.js';
 import type { NetDevice } from '../dev/net_device.js';
 import type { SkBuff } from '../dev/skbuff.js';
-import { Timer } from '../core/timers.js';
-import { NUD_NONE } from '../uapi/neighbour.js';
+import {
+  NUD_DELAY,
+  NUD_FAILED,
+  NUD_INCOMPLETE,
+  NUD_NOARP,
+  NUD_NONE,
+  NUD_PERMANENT,
+  NUD_PROBE,
+  NUD_REACHABLE,
+  NUD_STALE,
+} from '../uapi/neighbour.js';
 
 export class Neighbour {
   /** NUD_* */
@@ -17,14 +28,15 @@ export class Neighbour {
   /** Link-layer address. */
   readonly ha = new Uint8Array(6);
   /**
-   * The Ethernet header to this neighbour, valid in NUD_VALID states (`struct hh_cache`): the 14 bytes as native-endian words
-   * laid as they stand in front of a 32-aligned IP header: two bytes, then three words.
+   * The Ethernet header to this neighbour (`struct hh_cache`): the 14 bytes as native-endian words laid as they stand in
+   * front of a 32-aligned IP header: two bytes, then three words. Valid once `hhValid`.
    */
   hh16 = 0;
   hh32a = 0;
   hh32b = 0;
   hh32c = 0;
-  /** Output needs nothing but the header: NUD_CONNECTED, or DELAY and PROBE. */
+  hhValid = false;
+  /** Output needs nothing but the header: NUD_CONNECTED, and the header has been built. */
   fastOutput = false;
   /** No link header at all (a device without Ethernet). */
   readonly noHeader: boolean;
@@ -43,9 +55,28 @@ export class Neighbour {
     /** IPv4 address, the next hop. */
     readonly key: number,
     readonly dev: NetDevice,
+    /** The device's `net.ipv4.neigh.DEV.*`. */
+    readonly parms: NeighParms,
     onTimer: (neigh: Neighbour) => void,
   ) {
     this.noHeader = dev.hardHeaderLen === 0;
     this.timer = new Timer(() => onTimer(this));
   }
+}
+
+const STATE_NAMES: ReadonlyMap<number, string> = new Map([
+  [NUD_NONE, 'NONE'],
+  [NUD_INCOMPLETE, 'INCOMPLETE'],
+  [NUD_REACHABLE, 'REACHABLE'],
+  [NUD_STALE, 'STALE'],
+  [NUD_DELAY, 'DELAY'],
+  [NUD_PROBE, 'PROBE'],
+  [NUD_FAILED, 'FAILED'],
+  [NUD_NOARP, 'NOARP'],
+  [NUD_PERMANENT, 'PERMANENT'],
+]);
+
+/** `REACHABLE` …, as `ip neigh` shows it; the number of a state without a name. */
+export function nudStateName(state: number): string {
+  return STATE_NAMES.get(state) ?? String(state);
 }
