@@ -8,7 +8,12 @@ import { NUD_CONNECTED, NUD_VALID } from '../uapi/neighbour.js';
 import { neighHhInit, neighHhPush } from './hh.js';
 import { type Neighbour, nudStateName } from './neighbour.js';
 import type { NeighNet } from './netns.js';
-import { neighConfirm, neighEventSend } from './state.js';
+import { neighEventSend } from './state.js';
+
+/** NEIGH-20: something above knows that the neighbour answers (`neigh_confirm`). */
+export function neighConfirm(net: NeighNet, neigh: Neighbour): void {
+  neigh.confirmed = net.clock.now();
+}
 
 /**
  * Sends a packet, `data` at its IP header, to a neighbour. Consumes it.

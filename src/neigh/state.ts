@@ -308,8 +308,3 @@ function neighFlushQueue(net: NeighNet, neigh: Neighbour): void {
   }
   neighPurgeQueue(net, neigh);
 }
-
-/** NEIGH-20: something above knows that the neighbour answers (`neigh_confirm`). */
-export function neighConfirm(net: NeighNet, neigh: Neighbour): void {
-  neigh.confirmed = net.clock.now();
-}
