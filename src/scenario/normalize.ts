@@ -1,0 +1,232 @@
+/**
+ * Results as they are compared: what the kernel draws at random or reads from a clock is replaced by what it means.
+ *
+ * - The IP identification becomes 0 where it is zero and else 1 + its distance from the first one of its kind: of the same
+ *   flow within one call, or of the same connected socket since its `connect`.
+ * - The times in timestamp options, and in control messages that hold nothing else, become 0.
+ * - A source port that the scenario does not name and that lies in the ephemeral range becomes the first of that range, the next such port
+ *   the second; the checksum is adjusted by the difference, so that a wrong one stays wrong.
+ * - The IP header checksum is recomputed, but a wrong one stays wrong.
+ */
+import { get16, put16 } from '../wire/bytes.js';
+import * as ipv4 from '../wire/ipv4.js';
+import { resolveC } from './constants.js';
+import type { Addr, Call, CallResult, Frame, ReceivedCmsg, Scenario, ScenarioRun } from './types.js';
+
+const ETH_LEN = 14;
+const PROTO_UDP = 17;
+const PROTO_UDPLITE = 136;
+const IPOPT_END = 0;
+const IPOPT_NOOP = 1;
+const IPOPT_TS = 0x44;
+const SOL_IP = 0;
+const SOL_SOCKET = 1;
+const AF_UNSPEC = 0;
+/** SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING, old and new. */
+const TIMESTAMP_CMSGS: ReadonlySet<number> = new Set([29, 35, 37, 63, 64, 65]);
+const IP_RECVOPTS = 6;
+const IP_RETOPTS = 7;
+const DEFAULT_PORT_RANGE: readonly [number, number] = [32768, 60999];
+
+/** A frame as compared, its bytes normalised. */
+export interface NormalFrame {
+  readonly dev: string;
+  readonly vnetHdr: string | null;
+  readonly bytes: Uint8Array;
+}
+
+export interface NormalCall extends Omit<CallResult, 'frames'> {
+  readonly frames: readonly NormalFrame[];
+}
+
+export interface NormalRun {
+  readonly setup: readonly NormalFrame[];
+  readonly calls: readonly NormalCall[];
+  readonly late: readonly NormalFrame[];
+}
+
+/** A result in the form in which two machines' results must be equal. */
+export function normalize(scenario: Scenario, run: ScenarioRun): NormalRun {
+  const normalizer = new Normalizer(scenario);
+  return {
+    setup: normalizer.frames(run.setup_frames, null),
+    calls: run.calls.map((result) => normalizer.call(scenario.calls[result.i]!, result)),
+    late: normalizer.frames(run.late_frames, null),
+  };
+}
+
+/** The identifications of one kind: the first that was seen is their base. */
+interface IdBase {
+  base: number | null;
+}
+
+class Normalizer {
+  /** By fd label: the identifications since the socket was connected. */
+  readonly #connected = new Map<string | number, IdBase>();
+  readonly #named: ReadonlySet<number>;
+  readonly #range: readonly [number, number];
+  readonly #ports = new Map<number, number>();
+
+  constructor(scenario: Scenario) {
+    const text = JSON.stringify(scenario);
+    this.#named = new Set((text.match(/\d+/g) ?? []).map(Number));
+    const range = scenario.sysctl?.['net.ipv4.ip_local_port_range'];
+    const [lo, hi] = range === undefined ? [] : String(range).trim().split(/\s+/).map(Number);
+    this.#range = lo !== undefined && hi !== undefined ? [lo, hi] : DEFAULT_PORT_RANGE;
+  }
+
+  call(call: Call, result: CallResult): NormalCall {
+    const label = call.fd ?? 's';
+    this.#track(call, label, result);
+    const sends = ['sendto', 'send', 'sendmsg', 'sendmmsg', 'setsockopt'].includes(call.call);
+    const connected = sends ? (this.#connected.get(label) ?? null) : null;
+    const { frames, ...rest } = result;
+    const read = result.data_hex === undefined ? null : this.#readFrame(label, result.data_hex);
+    return {
+      ...rest,
+      ...(read !== null && { data_hex: read }),
+      ...(result.addr !== undefined && { addr: this.#address(result.addr) }),
+      ...(result.from !== undefined && { from: this.#address(result.from) }),
+      ...(result.cmsgs !== undefined && { cmsgs: result.cmsgs.map(normalCmsg) }),
+      ...(result.stdout !== undefined && { stdout: normalIpText(result.stdout) }),
+      frames: this.frames(frames, connected),
+    };
+  }
+
+  /** The error queue gives back whole frames as they were sent: those are compared as frames are. */
+  #readFrame(label: string | number, data: string): string | null {
+    const bytes = Uint8Array.from(Buffer.from(data, 'hex'));
+    if (!isIpv4(bytes)) return null;
+    this.#ip(bytes, new Map(), this.#connected.get(label) ?? null, false);
+    return Buffer.from(bytes).toString('hex');
+  }
+
+  #track(call: Call, label: string | number, result: CallResult): void {
+    if (call.call === 'socket' || call.call === 'close') this.#connected.delete(label);
+    if (call.call !== 'connect' || result.errno !== 0) return;
+    const family = familyOf(call.addr);
+    if (family === AF_UNSPEC) this.#connected.delete(label);
+    else this.#connected.set(label, { base: null });
+  }
+
+  frames(frames: readonly Frame[], connected: IdBase | null): NormalFrame[] {
+    const flows = new Map<string, IdBase>();
+    return frames.map((frame) => {
+      const bytes = Uint8Array.from(Buffer.from(frame.hex, 'hex'));
+      const vnetHdr = frame.vnet_hdr ?? null;
+      if (isIpv4(bytes)) this.#ip(bytes, flows, connected, vnetHdr?.startsWith('01') === true);
+      return { dev: frame.dev, vnetHdr, bytes };
+    });
+  }
+
+  #ip(b: Uint8Array, flows: Map<string, IdBase>, connected: IdBase | null, partial: boolean): void {
+    const headerLen = (b[ETH_LEN]! & 15) * 4;
+    const right = ipv4.check(b, ETH_LEN) === ipv4.expectedCheck(b, ETH_LEN);
+    const protocol = b[ETH_LEN + 9]!;
+    const isUdp = protocol === PROTO_UDP || protocol === PROTO_UDPLITE;
+    const id = get16(b, ETH_LEN + 4);
+    if (id !== 0) {
+      const flow = `${protocol} ${Buffer.from(b.subarray(ETH_LEN + 12, ETH_LEN + 20)).toString('hex')}`;
+      let ids = isUdp ? connected : null;
+      if (ids === null) {
+        ids = flows.get(flow) ?? { base: null };
+        flows.set(flow, ids);
+      }
+      ids.base ??= id;
+      put16(b, ETH_LEN + 4, (1 + ((id - ids.base) & 0xffff)) & 0xffff);
+    }
+    maskTimes(b, ETH_LEN + 20, ETH_LEN + headerLen);
+    const firstPiece = (get16(b, ETH_LEN + 6) & 0x1fff) === 0;
+    if (isUdp && firstPiece && b.length >= ETH_LEN + headerLen + 8) {
+      this.#sourcePort(b, ETH_LEN + headerLen, partial);
+    }
+    // No header has this checksum by right: a sum of zero would need a header of zeroes.
+    put16(b, ETH_LEN + 10, right ? ipv4.expectedCheck(b, ETH_LEN) : 0xffff);
+  }
+
+  /** Replaces a random port; the checksum follows by the difference alone (RFC 1624). */
+  #sourcePort(b: Uint8Array, at: number, partial: boolean): void {
+    const port = get16(b, at);
+    const replaced = this.#port(port);
+    if (replaced === port) return;
+    put16(b, at, replaced);
+    const check = get16(b, at + 6);
+    if (check === 0 || partial) return;
+    let sum = (~check & 0xffff) + (~port & 0xffff) + replaced;
+    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+    const adjusted = ~sum & 0xffff;
+    put16(b, at + 6, adjusted === 0 ? 0xffff : adjusted);
+  }
+
+  #port(port: number): number {
+    const [lo, hi] = this.#range;
+    if (port < lo || port > hi || this.#named.has(port)) return port;
+    let replaced = this.#ports.get(port);
+    if (replaced === undefined) {
+      replaced = Math.min(hi, lo + this.#ports.size);
+      this.#ports.set(port, replaced);
+    }
+    return replaced;
+  }
+
+  #address(address: string | null): string | null {
+    const match = address === null ? null : /^([\d.]+):(\d+)$/.exec(address);
+    return match === null ? address : `${match[1]}:${this.#port(Number(match[2]))}`;
+  }
+}
+
+function familyOf(addr: Addr | undefined): number | null {
+  if (addr === null || addr === undefined) return null;
+  if (typeof addr === 'string') return 2;
+  if ('hex' in addr) return Number.parseInt(addr.hex.slice(2, 4) + addr.hex.slice(0, 2), 16);
+  if ('bad' in addr) return null;
+  return addr.family === undefined ? 2 : resolveC(addr.family);
+}
+
+function isIpv4(b: Uint8Array): boolean {
+  return (
+    b.length >= ETH_LEN + 20 &&
+    get16(b, 12) === 0x0800 &&
+    b[ETH_LEN]! >>> 4 === 4 &&
+    (b[ETH_LEN]! & 15) >= 5 &&
+    b.length >= ETH_LEN + (b[ETH_LEN]! & 15) * 4
+  );
+}
+
+/** Zeroes the times that were filled in, up to the pointer, in the timestamp options of `at` to `end`. */
+function maskTimes(b: Uint8Array, at: number, end: number): void {
+  let i = at;
+  while (i < end && b[i] !== IPOPT_END) {
+    if (b[i] === IPOPT_NOOP) {
+      i++;
+      continue;
+    }
+    const length = b[i + 1] ?? 0;
+    if (length < 2) return;
+    if (b[i] === IPOPT_TS && length >= 4) {
+      const step = (b[i + 3]! & 15) === 0 ? 4 : 8;
+      const filled = i + Math.min(b[i + 2]! - 1, length);
+      for (let word = i + 4; word < filled; word += step) {
+        b.fill(0, Math.min(end, word + step - 4), Math.min(end, word + step));
+      }
+    }
+    i += length;
+  }
+}
+
+function normalCmsg(cmsg: ReceivedCmsg): ReceivedCmsg {
+  if (cmsg.level === SOL_SOCKET && TIMESTAMP_CMSGS.has(cmsg.type)) {
+    return { ...cmsg, hex: '0'.repeat(cmsg.hex.length) };
+  }
+  if (cmsg.level === SOL_IP && (cmsg.type === IP_RECVOPTS || cmsg.type === IP_RETOPTS)) {
+    const bytes = Uint8Array.from(Buffer.from(cmsg.hex, 'hex'));
+    maskTimes(bytes, 0, bytes.length);
+    return { ...cmsg, hex: Buffer.from(bytes).toString('hex') };
+  }
+  return cmsg;
+}
+
+/** The seconds that a cached route has left are the clock's. */
+function normalIpText(text: string): string {
+  return text.replace(/expires \d+sec/g, 'expires Nsec').replace(/[ \t]+$/gm, '');
+}
