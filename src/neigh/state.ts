@@ -176,7 +176,10 @@ function neighInvalidate(net: NeighNet, neigh: Neighbour): void {
   neighPurgeQueue(net, neigh);
 }
 
-/** The entry's timer has fired (`neigh_timer_handler`). */
+/**
+ * The entry's timer has fired (`neigh_timer_handler`). The kernel's timer wheel fires after the time it was set for, never at it, and ours
+ * at it: so where the kernel asks whether a time "has not passed", equality counts as passed here.
+ */
 export function neighTimerHandler(net: NeighNet, neigh: Neighbour): void {
   const state = neigh.nudState;
   if ((state & NUD_IN_TIMER) === 0) return;
@@ -185,18 +188,18 @@ export function neighTimerHandler(net: NeighNet, neigh: Neighbour): void {
   let next = now + retransMs(neigh);
   if ((state & NUD_REACHABLE) !== 0) {
     const reachableMs = reachableTimeOf(net, neigh.parms);
-    if (now <= neigh.confirmed + reachableMs) {
+    if (now < neigh.confirmed + reachableMs) {
       next = neigh.confirmed + reachableMs;
     } else {
       // NEIGH-8: who has used it lately will use it again.
-      const inUse = now <= neigh.used + delayMs;
+      const inUse = now < neigh.used + delayMs;
       neigh.updated = now;
       setState(net, neigh, inUse ? NUD_DELAY : NUD_STALE, 'NEIGH-8');
       next = now + delayMs;
     }
   } else if ((state & NUD_DELAY) !== 0) {
     neigh.updated = now;
-    if (now <= neigh.confirmed + delayMs) {
+    if (now < neigh.confirmed + delayMs) {
       setState(net, neigh, NUD_REACHABLE, 'NEIGH-7');
       next = neigh.confirmed + reachableTimeOf(net, neigh.parms);
     } else {
