@@ -152,6 +152,15 @@ export class PcapngWriter {
     out.commit(at + total, 1);
   }
 
+  /**
+   * Describes a device before its first frame, and writes that at once: readers of a pipe then know the link type
+   * (tcpdump refuses a file without any interface).
+   */
+  addInterface(device: CapturedDevice): void {
+    this.#interfaceId(device);
+    this.#out.flushQuietly();
+  }
+
   /** Writes what is buffered; throws a failure that `onError` has not had. */
   flush(): void {
     this.#out.flush();
