@@ -4,6 +4,8 @@
  * A writer reserves room, fills it in and commits it; the block goes to the file when it holds `flushBytes`, when
  * `flushMs` have passed since its first record, on `flush`, on `close`, and when the process exits. Each write begins
  * and ends between two records, so what a killed process leaves is a whole file: at most the last `flushMs` are missing.
+ * (One thing is the kernel's: a SIGKILL during the write call itself can stop its copy between two pages on file systems
+ * that copy page by page, tmpfs for one. The last record is then cut, those before it are whole.)
  * Writes are synchronous, and that is the backpressure: a slow reader of a pipe slows the sender down, as it does
  * tcpdump, and nothing piles up beyond the block.
  */
