@@ -69,27 +69,42 @@ function odd() {
     new Date(),
   ]);
 }
-const number = () => (random(4) === 0 ? odd() : pick([0, 1, 2, 3, 4, 8, 14, 16, 60, 64, 100, 2048, 65559, random(70_000)]));
-const buffer = () => (random(5) === 0 ? odd() : random(3) === 0 || buffers.length === 0 ? newBuffer() : pick(buffers));
+const number = () =>
+  random(4) === 0 ? odd() : pick([0, 1, 2, 3, 4, 8, 14, 16, 60, 64, 100, 2048, 65559, random(70_000)]);
+const buffer = () =>
+  random(5) === 0 ? odd() : random(3) === 0 || buffers.length === 0 ? newBuffer() : pick(buffers);
 function view() {
   const memory = buffer();
   if (!(memory instanceof ArrayBuffer || memory instanceof SharedArrayBuffer)) return memory;
   try {
-    const Type = pick([Uint8Array, Uint8Array, Uint32Array, Uint32Array, Int32Array, DataView, Float64Array, BigInt64Array]);
+    const Type = pick([
+      Uint8Array,
+      Uint8Array,
+      Uint32Array,
+      Uint32Array,
+      Int32Array,
+      DataView,
+      Float64Array,
+      BigInt64Array,
+    ]);
     return random(3) === 0 ? new Type(memory, pick([0, 4, 8, 16])) : new Type(memory);
   } catch {
     return memory;
   }
 }
 const id = () => (random(8) === 0 || taps.length === 0 ? odd() : pick(taps).id);
-const name = () => (random(4) === 0 ? odd() : pick(['f%d', 'f0', 'f1', '', 'a/b', 'f%d%d', '0123456789abcde', '%s%n']));
+const name = () =>
+  random(4) === 0 ? odd() : pick(['f%d', 'f0', 'f1', '', 'a/b', 'f%d%d', '0123456789abcde', '%s%n']);
 const badPointer = () => pick([0, 1, 8, -1, -4096, 2 ** 47, (1n << 64n) - 1n, -(1n << 63n), null, odd()]);
 
 let openCount = 0;
 const frameTypes = [Uint8Array, Uint32Array];
 const actions = [
   function open() {
-    const tap = addon.tapOpen(name(), random(4) === 0 ? odd() : pick([0, 0x100, 0x4000, 0x4100, 0x8000, 0x40]));
+    const tap = addon.tapOpen(
+      name(),
+      random(4) === 0 ? odd() : pick([0, 0x100, 0x4000, 0x4100, 0x8000, 0x40]),
+    );
     if (typeof tap === 'object') {
       taps.push(tap);
       everOpened.push(tap.id);
@@ -98,7 +113,14 @@ const actions = [
       if (taps.length > 12) taps.splice(random(12), 1); // forgotten: the collector closes it
     }
   },
-  () => random(8) === 0 && addon.tapClose(id()),
+  function close() {
+    if (random(8) > 0) return;
+    const closed = id();
+    addon.tapClose(closed);
+    // One in four is used on.
+    const at = taps.findIndex((tap) => tap.id === closed);
+    if (at >= 0 && random(4) > 0) taps.splice(at, 1);
+  },
   () => addon.tapIsOpen(id()),
   () => addon.tapFlags(id()),
   () => addon.tapSetPersist(id(), random(2) ? false : odd() === true ? false : odd()),
@@ -114,7 +136,8 @@ const actions = [
       // As it would be used, with wrong numbers among the right ones.
       addon.registerDescriptors(tap.id, 0, 8, pick([1, 2, 7, 1000]));
       const cells = new Uint32Array(memory, 0, 16);
-      for (let i = 2; i < 16; i++) cells[i] = pick([0, 13, 14, 60, memory.byteLength - 60, memory.byteLength, random(2 ** 32)]);
+      for (let i = 2; i < 16; i++)
+        cells[i] = pick([0, 13, 14, 60, memory.byteLength - 60, memory.byteLength, random(2 ** 32)]);
       cells[0] = pick([0, 1, 2, 7, 8, 2 ** 31, 2 ** 32 - 1]);
     }
     tap?.flush(memory);
@@ -125,7 +148,9 @@ const actions = [
     const tap = pick(taps);
     const slots = 1 + random(4);
     const stride = pick([14, 60, 2048]);
-    const [slotMemory, lengthMemory] = frameTypes.map((Type) => new Type(Type === Uint8Array ? slots * stride : slots));
+    const [slotMemory, lengthMemory] = frameTypes.map(
+      (Type) => new Type(Type === Uint8Array ? slots * stride : slots),
+    );
     addon.registerReceive(tap.id, slotMemory, stride, lengthMemory);
     buffers.push(slotMemory.buffer, lengthMemory.buffer);
   },
@@ -168,7 +193,8 @@ function act() {
     pick(actions)();
   } catch (error) {
     // Misuse is told by these alone; anything else is a fault of the addon or of this file.
-    if (!(error instanceof TypeError) && !(error instanceof RangeError) && error.name !== 'DataCloneError') throw error;
+    if (!(error instanceof TypeError) && !(error instanceof RangeError) && error.name !== 'DataCloneError')
+      throw error;
     const code = error.code ?? error.name;
     thrown.set(code, (thrown.get(code) ?? 0) + 1);
   }
@@ -184,7 +210,9 @@ function turn() {
   // What still reads stays open, but must not keep us: the end of the environment closes it.
   for (const id of everOpened) if (addon.tapIsOpen(id)) addon.setRef(id, false);
   if (isMainThread) {
-    console.log(`${made} calls, ${openCount} devices, refused: ${JSON.stringify(Object.fromEntries(thrown))}`);
+    console.log(
+      `${made} calls, ${openCount} devices, refused: ${JSON.stringify(Object.fromEntries(thrown))}`,
+    );
     finish();
   }
 }

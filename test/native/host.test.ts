@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { release } from 'node:os';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Addon, loadAddon, type SyscallArgument } from '../../src/dev/addon.js';
-import { NO_TAP } from './lab.js';
+import { because, NO_TAP } from './lab.js';
 
 const EPERM = 1;
 const ENOENT = 2;
@@ -132,7 +132,7 @@ describe('system calls on the host', () => {
     expect(() => addon.unshare(-1)).toThrow(RangeError);
   });
 
-  it.skipIf(NO_TAP)('enters a namespace, and drops what it may do', () => {
+  it.skipIf(NO_TAP)(because('enters a namespace, and drops what it may do', NO_TAP), () => {
     const path = new URL('../../build/Release/udptap.node', import.meta.url).pathname;
     const script = `
       const addon = require(${JSON.stringify(path)});

@@ -1,10 +1,19 @@
 /** A network namespace for the tests of the addon: TAPs, the host's end of them, and datagrams that the host sends. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { vi } from 'vitest';
 import { type Addon, CLONE_NEWNET, loadAddon, type NativeTap } from '../../src/dev/addon.js';
+
+// Interfaces come and go slowly on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 /** Why TAP tests cannot run here, or null. */
 export const NO_TAP = process.getuid?.() === 0 ? null : 'needs root for TAP devices and network namespaces';
+
+/** A title that says why its tests are skipped, where they are. */
+export function because(title: string, reason: string | null): string {
+  return reason === null ? title : `${title} [not run here: ${reason}]`;
+}
 
 /** Puts this thread into a new network namespace without IPv6, whose chatter would disturb what tests count. */
 export function enterNamespace(): Addon {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Addon, MAX_TAP_FRAME_BYTES, type NativeTap } from '../../src/dev/addon.js';
 import { IFF_VNET_HDR } from '../../src/uapi/if_tun.js';
 import {
+  because,
   enterNamespace,
   hostEnd,
   hostSends,
@@ -31,7 +32,7 @@ function numbers(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
-describe.skipIf(NO_TAP)('reading from a TAP', () => {
+describe.skipIf(NO_TAP)(because('reading from a TAP', NO_TAP), () => {
   let addon: Addon;
   let tap: NativeTap;
   let neighbour: string;
@@ -243,7 +244,7 @@ describe.skipIf(NO_TAP)('reading from a TAP', () => {
   });
 });
 
-describe.skipIf(NO_TAP)('a process with an open TAP', () => {
+describe.skipIf(NO_TAP)(because('a process with an open TAP', NO_TAP), () => {
   const addonPath = new URL('../../build/Release/udptap.node', import.meta.url).pathname;
   const preamble = `
     const addon = require(${JSON.stringify(addonPath)});

@@ -3,12 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Addon, NativeTap } from '../../src/dev/addon.js';
 import { IFF_VNET_HDR } from '../../src/uapi/if_tun.js';
 import { createMemory } from '../../src/wire/wasm.js';
-import { enterNamespace, framesIn, ip, leaveNamespace, NO_TAP, openTap, sending } from './lab.js';
+import { because, enterNamespace, framesIn, ip, leaveNamespace, NO_TAP, openTap, sending } from './lab.js';
 
 const EIO = 5;
 const EINVAL = 22;
 
-describe.skipIf(NO_TAP)('sending from an arena', () => {
+describe.skipIf(NO_TAP)(because('sending from an arena', NO_TAP), () => {
   let addon: Addon;
   let tap: NativeTap;
   beforeAll(() => {
