@@ -33,15 +33,18 @@ function nodeGyp() {
 function build() {
   if (process.platform !== 'linux') return `TAP devices are Linux's, and this is ${process.platform}`;
   const [command, ...args] = nodeGyp();
-  args.push('rebuild', '--silent');
+  args.push('rebuild', '--loglevel=error');
   const nodedir = process.env.npm_config_nodedir ? null : headersBesideNode();
   if (nodedir !== null) args.push(`--nodedir=${nodedir}`);
   const run = spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   if (run.error) return `node-gyp cannot be run (${run.error.message})`;
   if (run.status === 0) return null;
   const output = `${run.stdout}\n${run.stderr}`.split('\n');
-  const cause = output.find((line) => /\berror\b|not found|ERR!.*(Error|find|stack)/i.test(line));
-  return (cause ?? `node-gyp ended with ${run.status ?? run.signal}`).trim();
+  // The compiler's own words first; node-gyp's "stack" line names a missing python, make or header.
+  const cause =
+    output.find((line) => /not found|No such file|\berror: /.test(line)) ??
+    output.find((line) => /ERR! stack (Error|Could)/.test(line));
+  return (cause ?? `node-gyp ended with ${run.status ?? run.signal}`).replace(/^gyp ERR! stack /, '').trim();
 }
 
 const problem = build();
