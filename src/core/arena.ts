@@ -15,6 +15,9 @@ export const LARGE_SLOT_BYTES = 67584;
 /** Where the IP header begins in a slot; the Ethernet header is in front of it. */
 export const SLOT_HEADROOM = 32;
 
+/** Memory beside the slots that drivers keep their descriptors in. */
+const DRIVER_BYTES = 128 * 1024;
+
 export interface ArenaOptions {
   /** Number of 2048-byte slots. */
   readonly smallSlots?: number;
@@ -36,13 +39,17 @@ export class FrameArena {
   readonly #free: Int32Array;
   readonly #freeLarge: Int32Array;
   #freeCount: number;
+  #reserved: number;
+  readonly #reservable: number;
   #freeLargeCount: number;
 
   constructor({ smallSlots = 4096, largeSlots = 64 }: ArenaOptions = {}) {
     this.smallSlots = smallSlots;
     this.largeSlots = largeSlots;
     this.#largeBase = smallSlots * SMALL_SLOT_BYTES;
-    this.memory = createMemory(this.#largeBase + largeSlots * LARGE_SLOT_BYTES);
+    this.#reserved = this.#largeBase + largeSlots * LARGE_SLOT_BYTES;
+    this.#reservable = this.#reserved + DRIVER_BYTES;
+    this.memory = createMemory(this.#reservable);
     this.checksum = createArenaChecksum(this.memory);
     this.u8 = new Uint8Array(this.memory.buffer);
     this.u16 = new Uint16Array(this.memory.buffer);
@@ -76,6 +83,17 @@ export class FrameArena {
 
   sizeOf(slot: number): number {
     return slot < this.smallSlots ? SMALL_SLOT_BYTES : LARGE_SLOT_BYTES;
+  }
+
+  /**
+   * Memory of a driver's own, 8-aligned, for the life of the arena. @returns its offset
+   * @throws RangeError once the drivers' 128 KB are given out
+   */
+  reserve(bytes: number): number {
+    const at = this.#reserved;
+    this.#reserved += (bytes + 7) & ~7;
+    if (this.#reserved > this.#reservable) throw new RangeError("the arena's memory for drivers is used up");
+    return at;
   }
 
   release(slot: number): void {

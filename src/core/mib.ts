@@ -48,6 +48,8 @@ export class IcmpMib {
   InRedirects = 0;
   InEchos = 0;
   InEchoReps = 0;
+  InTimestamps = 0;
+  InTimestampReps = 0;
   OutMsgs = 0;
   OutErrors = 0;
   OutRateLimitGlobal = 0;
@@ -56,6 +58,7 @@ export class IcmpMib {
   OutTimeExcds = 0;
   OutParmProbs = 0;
   OutEchoReps = 0;
+  OutTimestampReps = 0;
 }
 
 export class UdpMib {

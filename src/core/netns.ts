@@ -30,6 +30,10 @@ export class NetCore {
   readonly sysctl: Sysctl;
   readonly mib = new Mib();
   tracer: Tracer | null;
+  /** Time of the present trip into the stack, ms on the clock: read once a trip, as coarse as the kernel's own. */
+  jiffies = 0;
+  /** Why the last call failed, in words, where a room had more to say than its errno. */
+  reason: string | null = null;
 
   constructor(options: NetOptions = {}) {
     this.clock = options.clock ?? new SystemClock();

@@ -1,6 +1,6 @@
-import { ARPHRD_LOOPBACK, IFF_LOOPBACK, PACKET_HOST } from '../uapi/if.js';
+import { ARPHRD_LOOPBACK, IFF_LOOPBACK } from '../uapi/if.js';
 import { NETDEV_TX_OK, NETIF_F_GSO_UDP_L4, NETIF_F_HW_CSUM, NETIF_F_SG, NetDevice } from './net_device.js';
-import { netifRx } from './receive.js';
+import { ethTypeTrans, netifRx } from './receive.js';
 import type { SkBuff } from './skbuff.js';
 
 /** `lo`: what is sent comes in again, unfragmented and without a checksum (DEV-6). */
@@ -20,10 +20,10 @@ export class LoopbackDevice extends NetDevice {
   override startXmit(skb: SkBuff): number {
     const net = this.net!;
     net.skbs.orphan(skb);
-    skb.pktType = PACKET_HOST;
     skb.dst = null;
     this.stats.txPackets++;
     this.stats.txBytes += skb.len;
+    ethTypeTrans(skb, this);
     netifRx(net, skb);
     return NETDEV_TX_OK;
   }

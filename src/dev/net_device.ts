@@ -65,6 +65,10 @@ export abstract class NetDevice {
   group = 0;
   /** `ip link`'s kind: `tun`, `vrf`, `dummy` ...; empty for lo. */
   kind = '';
+  /** A name that says what the device is for (`ip link set alias`). */
+  ifalias = '';
+  /** Link-layer addresses that were added by hand (`ip maddr add`), as `aa:bb:cc:dd:ee:ff`. */
+  readonly staticMcast = new Set<string>();
   ipPtr: InDevice | null = null;
   /** Captures; null when there are none, so that the hot path tests one field. */
   taps: PacketTap[] | null = null;

@@ -3,6 +3,7 @@ import { NetCore } from '../core/netns.js';
 import { EBUSY, EEXIST, EINVAL, ENODEV } from '../uapi/errno.js';
 import { IFF_UP, IFNAMSIZ } from '../uapi/if.js';
 import { InDevice, type InIfaddr } from './in_device.js';
+import { InetState } from './inet_state.js';
 import type { NetDevice } from './net_device.js';
 import { type SkBuff, SkbPool } from './skbuff.js';
 
@@ -27,6 +28,7 @@ export type PacketHandler = (skb: SkBuff) => void;
 
 export class DevNet extends NetCore {
   readonly skbs = new SkbPool(this.arena);
+  readonly inet = new InetState();
   readonly #byIndex = new Map<number, NetDevice>();
   readonly #byName = new Map<string, NetDevice>();
   /** Sorted by ifindex, as the kernel walks them. */

@@ -1,6 +1,13 @@
 /** Frames coming in (`netif_receive_skb`): from a driver to the captures and the protocols. */
 import { SLOT_HEADROOM } from '../core/arena.js';
-import { ETH_HLEN, PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST } from '../uapi/if.js';
+import {
+  ETH_HLEN,
+  PACKET_BROADCAST,
+  PACKET_HOST,
+  PACKET_LOOPBACK,
+  PACKET_MULTICAST,
+  PACKET_OTHERHOST,
+} from '../uapi/if.js';
 import type { NetDevice } from './net_device.js';
 import type { DevNet } from './netns.js';
 import { CHECKSUM_NONE, type SkBuff } from './skbuff.js';
@@ -66,15 +73,16 @@ export function netifReceiveSkb(net: DevNet, skb: SkBuff): void {
   const dev = skb.dev!;
   dev.stats.rxPackets++;
   dev.stats.rxBytes += skb.len;
-  if (dev.taps !== null) deliverToTaps(net, dev, skb, skb.mac, 0);
+  if (dev.taps !== null && skb.pktType !== PACKET_LOOPBACK) deliverToTaps(net, dev, skb, skb.mac, 0);
   const handler = net.packetHandler(skb.protocol);
   if (handler === undefined) net.skbs.free(skb);
   else handler(skb);
 }
 
 /**
- * Takes a packet into the stack's own input (`netif_rx`): loopback and looped-back copies; its `data` is at the link header. It is
+ * Takes a packet into the stack's own input (`netif_rx`): loopback and looped-back copies. It is
  * processed at once, as the softirq is when the sender enables it, except that input which arises from input waits for its turn.
+ * `data` is behind the link header; `protocol` and `pktType` are set.
  */
 export function netifRx(net: DevNet, skb: SkBuff): void {
   if (net.backlog.length >= MAX_BACKLOG) {
@@ -93,7 +101,6 @@ function processBacklog(net: DevNet): void {
   try {
     for (let at = 0; at < net.backlog.length; at++) {
       const skb = net.backlog[at]!;
-      ethTypeTrans(skb, skb.dev!);
       netifReceiveSkb(net, skb);
       if (at === MAX_BACKLOG) {
         net.backlog.splice(0, at + 1);

@@ -15,7 +15,19 @@ export const SKB_GSO_UDP_L4 = 1 << 17;
 export interface SkbOwner {
   /** Gives back send memory (`sock_wfree`). */
   wfree(truesize: number): void;
+  /** A packet with timestamp wishes passes a point on its way: SKBTX_* of the point (`__skb_tstamp_tx`). */
+  txTimestamp(skb: SkBuff, point: number): void;
 }
+
+/** Who waits for a packet's bytes to be used no more (`struct ubuf_info`): a MSG_ZEROCOPY notification. */
+export interface UbufInfo {
+  put(): void;
+}
+
+/** Timestamp wishes of a packet (`skb_shinfo()->tx_flags`). */
+export const SKBTX_HW_TSTAMP = 1;
+export const SKBTX_SW_TSTAMP = 2;
+export const SKBTX_SCHED_TSTAMP = 0x40;
 
 /**
  * A packet. Its bytes are `buf[data..tail)`; what does not fit one frame hangs in `fragList`, each element one future frame.
@@ -69,11 +81,22 @@ export class SkBuff {
   tskey = 0;
   /** MSG_CONFIRM: the neighbour is confirmed when the frame leaves (NEIGH-20). */
   dstPendingConfirm = false;
+  ubuf: UbufInfo | null = null;
+  /** The packet may be fragmented although DF is set (`ignore_df`). */
+  ignoreDf = false;
   /** IPCB: option bytes of the header, and IPSKB_* flags. */
   optLen = 0;
   cbFlags = 0;
   /** Largest fragment of a reassembled packet (IPCB frag_max_size). */
   fragMaxSize = 0;
+  // What input writes into every received packet before it reads it (IPCB, UDP_SKB_CB, PKTINFO_SKB_CB, SOCK_SKB_CB).
+  /** Device that IP_PKTINFO names, and the address of ours that a reply would come from. */
+  rxIif = 0;
+  rxSpecDst = 0;
+  /** UDP-Lite: bytes that the checksum covers. */
+  rxCscov = 0;
+  /** Datagrams that the socket had dropped when this one was queued. */
+  rxDropcount = 0;
 
   constructor(buf: Uint8Array) {
     this.buf = buf;
@@ -153,6 +176,7 @@ export class SkbPool {
     skb.tskey = 0;
     skb.tstampMs = 0;
     skb.dstPendingConfirm = false;
+    skb.ignoreDf = false;
     skb.optLen = 0;
     skb.cbFlags = 0;
     skb.pktType = 0;
@@ -180,6 +204,11 @@ export class SkbPool {
     if (sk !== null) {
       skb.sk = null;
       sk.wfree(skb.truesize);
+    }
+    const ubuf = skb.ubuf;
+    if (ubuf !== null) {
+      skb.ubuf = null;
+      ubuf.put();
     }
   }
 
@@ -220,6 +249,7 @@ export class SkbPool {
     to.tstampMs = skb.tstampMs;
     to.txFlags = skb.txFlags;
     to.tskey = skb.tskey;
+    to.ignoreDf = skb.ignoreDf;
     to.dstPendingConfirm = skb.dstPendingConfirm;
     to.optLen = skb.optLen;
     to.cbFlags = skb.cbFlags;

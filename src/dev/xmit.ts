@@ -4,7 +4,7 @@ import { csumFold, csumPartial } from '../wire/checksum.js';
 import { put16 } from '../wire/bytes.js';
 import { NET_XMIT_DROP, NETDEV_TX_OK, NETIF_F_GSO_UDP_L4, NETIF_F_HW_CSUM, type NetDevice } from './net_device.js';
 import type { DevNet } from './netns.js';
-import { CHECKSUM_NONE, CHECKSUM_PARTIAL, type SkBuff } from './skbuff.js';
+import { CHECKSUM_NONE, CHECKSUM_PARTIAL, SKBTX_SCHED_TSTAMP, SKBTX_SW_TSTAMP, type SkBuff } from './skbuff.js';
 
 /**
  * Sends a packet whose bytes are the whole frame (`__dev_queue_xmit`). Consumes it.
@@ -22,6 +22,7 @@ export function devQueueXmit(net: DevNet, skb: SkBuff): number {
     net.skbs.free(skb);
     return 0;
   }
+  if ((skb.txFlags & SKBTX_SCHED_TSTAMP) !== 0) skb.sk?.txTimestamp(skb, SKBTX_SCHED_TSTAMP);
   if (skb.gsoSize === 0 && skb.ipSummed !== CHECKSUM_PARTIAL) return devHardStartXmit(net, skb, dev);
   return validateXmitSkb(net, skb, dev);
 }
@@ -70,6 +71,7 @@ export function skbChecksumHelp(skb: SkBuff): void {
 /** Captures, counters, driver (`xmit_one`). */
 function devHardStartXmit(net: DevNet, skb: SkBuff, dev: NetDevice): number {
   if (dev.taps !== null) deliverToTaps(net, dev, skb, skb.data, 4);
+  if ((skb.txFlags & SKBTX_SW_TSTAMP) !== 0) skb.sk?.txTimestamp(skb, SKBTX_SW_TSTAMP);
   const bytes = skb.len;
   const verdict = dev.startXmit(skb);
   if (verdict === NETDEV_TX_OK) {

@@ -1,6 +1,6 @@
-/** MCAST_EXCLUDE, MCAST_INCLUDE: `sfmode` of a membership. */
-export const MCAST_EXCLUDE = 0;
-export const MCAST_INCLUDE = 1;
+import type { FilterMode } from '../ip/igmp_state.js';
+
+export { MCAST_EXCLUDE, MCAST_INCLUDE } from '../ip/igmp_state.js';
 
 /** One multicast membership of a socket (`struct ip_mc_socklist`). */
 export interface IpMcSocklist {
@@ -8,13 +8,18 @@ export interface IpMcSocklist {
   /** Interface address as the user gave it, and the device that it came to. */
   readonly address: number;
   readonly ifindex: number;
-  sfmode: number;
-  /** Source filter, in the order of insertion. */
-  sources: number[];
+  sfmode: FilterMode;
+  /** Source filter, in the order of insertion; null as long as there never was one. */
+  sources: number[] | null;
+  /** Room for sources that option memory has been charged for. */
+  places: number;
 }
 
 /** The part of a socket that memberships concern. */
 export interface McSock {
+  /** Newest first. */
   mcList: IpMcSocklist[];
   mcAll: boolean;
+  /** Bytes of option memory. */
+  omemAlloc: number;
 }

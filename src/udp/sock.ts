@@ -1,12 +1,16 @@
 /** A UDP socket: `struct sock`, `inet_sock` and `udp_sock` in one, with the kernel's defaults (SOCK-5..7). */
 import { IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, IPPROTO_UDP } from '../uapi/in.js';
 import { AF_INET, SOCK_DGRAM } from '../uapi/socket.js';
-import type { SkBuff, SkbOwner } from '../dev/skbuff.js';
+import { SKBTX_SCHED_TSTAMP, type SkBuff } from '../dev/skbuff.js';
 import { CorkState } from '../ip/cork.js';
+import type { InetSock, ZerocopyUbuf } from '../ip/inet_sock.js';
 import type { IpOptions } from '../ip/options.js';
 import type { Rtable } from '../route/rtable.js';
+import { ipLocalError, SCM_TSTAMP_SCHED, SCM_TSTAMP_SND, skbTstampTx } from './errqueue.js';
 import type { IpMcSocklist } from './mc_socklist.js';
 import type { UdpNet } from './netns.js';
+import { msgZerocopyRealloc } from './zerocopy.js';
+import type { CmsgPacket } from './recv_cmsg.js';
 
 /** `sk_state` */
 export const TCP_ESTABLISHED = 1;
@@ -56,11 +60,11 @@ export interface ErrQueueEntry {
   readonly tstampMs: number;
   /** What the entry is charged to the receive buffer with. */
   readonly truesize: number;
-  /** Interface and addresses for IP_PKTINFO on the error queue. */
-  readonly ifindex: number;
+  /** The packet that control messages speak of, null where none do. */
+  readonly packet: CmsgPacket | null;
 }
 
-export class UdpSock implements SkbOwner {
+export class UdpSock implements InetSock {
   readonly family = AF_INET;
   readonly type = SOCK_DGRAM;
   readonly isUdplite: boolean;
@@ -193,7 +197,20 @@ export class UdpSock implements SkbOwner {
     }
   }
 
+  localError(errno: number, daddr: number, port: number, info: number): void {
+    if (this.recverr) ipLocalError(this, errno, daddr, port, info);
+  }
+
+  zerocopyRealloc(length: number, pending: object | null): ZerocopyUbuf | null {
+    return msgZerocopyRealloc(this, length, pending);
+  }
+
+  txTimestamp(skb: SkBuff, point: number): void {
+    skbTstampTx(this.net, this, skb, point === SKBTX_SCHED_TSTAMP ? SCM_TSTAMP_SCHED : SCM_TSTAMP_SND);
+  }
+
+  /** Asks for the capability of who makes the present call, not of who made the socket. */
   capable(cap: number): boolean {
-    return this.cred.capable(cap);
+    return this.net.cred.capable(cap);
   }
 }

@@ -1,0 +1,287 @@
+/** From a queue of payload to the neighbour (`net/ipv4/ip_output.c`). */
+import { HOST_LITTLE_ENDIAN } from '../wire/bytes.js';
+import { ipFastCsum } from '../wire/checksum.js';
+import * as ipv4 from '../wire/ipv4.js';
+import { netifRx } from '../dev/receive.js';
+import { CHECKSUM_NONE, CHECKSUM_UNNECESSARY, type SkBuff } from '../dev/skbuff.js';
+import { neighOutput } from '../neigh/output.js';
+import { ipNeighForKey } from '../neigh/table.js';
+import type { Flowi4 } from '../route/flow.js';
+import { dstMtu, dstMtuLocked } from '../route/mtu.js';
+import {
+  DST_OUTPUT_DISCARD,
+  DST_OUTPUT_MC,
+  RTCF_BROADCAST,
+  RTCF_MULTICAST,
+  type Rtable,
+} from '../route/rtable.js';
+import { EINVAL, ENOBUFS } from '../uapi/errno.js';
+import { ETH_P_IP, PACKET_LOOPBACK } from '../uapi/if.js';
+import { IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT } from '../uapi/in.js';
+import { RTN_BROADCAST, RTN_MULTICAST } from '../uapi/rtnetlink.js';
+import { IP_MAX_MTU } from './append.js';
+import type { CorkState } from './cork.js';
+import { ipFragment } from './fragment.js';
+import { gsoValidateNetworkLen } from './gso.js';
+import { type InetSock, ipSkIgnoreDf, ipSkUsePmtu } from './inet_sock.js';
+import type { IpNet } from './netns.js';
+import { ipOptionsBuild } from './options.js';
+
+/** IPCB flags: the packet has been through fragmentation. */
+export const IPSKB_FRAG_COMPLETE = 1;
+
+/**
+ * Makes one packet of a cork's queue and writes its IP header (`__ip_make_skb`). The cork is empty afterwards.
+ * @returns null where nothing was queued
+ */
+export function ipMakeSkbFromQueue(net: IpNet, sk: InetSock, fl4: Flowi4, cork: CorkState): SkBuff | null {
+  const skb = cork.head;
+  if (skb === null) return null;
+  const rt = cork.dst!;
+  let rest = skb.next;
+  skb.next = null;
+  cork.head = null;
+  cork.tail = null;
+  cork.dst = null;
+  if (rest !== null) {
+    skb.fragList = rest;
+    for (; rest !== null; rest = rest.next) {
+      // A later fragment's bytes start behind the room for its header, which is written when it is sent.
+      rest.data = rest.th;
+      rest.len = rest.tail - rest.data;
+      skb.len += rest.len;
+      skb.dataLen += rest.len;
+      skb.truesize += rest.truesize;
+      rest.sk = null;
+    }
+  }
+  skb.ignoreDf = ipSkIgnoreDf(sk);
+
+  // CORK-4: the mode and the socket's own TTL are read now, not at the first piece.
+  const pmtudisc = sk.pmtudisc;
+  const mtu = dstMtu(rt);
+  const df =
+    pmtudisc === IP_PMTUDISC_DO ||
+    pmtudisc === IP_PMTUDISC_PROBE ||
+    (pmtudisc === IP_PMTUDISC_WANT && skb.len <= mtu && !dstMtuLocked(rt))
+      ? ipv4.IP_DF
+      : 0;
+  let ttl = cork.ttl;
+  if (ttl === 0) ttl = rt.type === RTN_MULTICAST ? sk.mcTtl : ipSelectTtl(net, sk, rt);
+  const tos = cork.tos >= 0 ? cork.tos : sk.tos;
+  const optlen = cork.hasOpt ? cork.opt.optlen : 0;
+
+  let id: number;
+  if (sk.daddr !== 0) {
+    sk.inetId = (sk.inetId + 1) & 0xffff;
+    id = sk.inetId;
+  } else if (df !== 0 && !skb.ignoreDf) id = 0;
+  else id = net.idents.reserve(net, fl4.daddr, fl4.saddr, sk.protocol, 1);
+
+  if (net.tracer !== null) {
+    net.tracer.event({
+      fn: 'ip_make_skb',
+      step: 'header',
+      text: `${skb.len} bytes, path MTU ${mtu}; ttl ${ttl}, tos 0x${tos.toString(16)}${df !== 0 ? ', DF' : ''}`,
+      rule: df !== 0 || pmtudisc === IP_PMTUDISC_WANT ? 'IPH-10' : 'PMTU-2',
+      depth: 1,
+      data: { len: skb.len, mtu, ttl, tos, df: df !== 0, pmtudisc },
+    });
+    net.tracer.event({
+      fn: 'ip_select_ident',
+      step: 'id',
+      text: `0x${id.toString(16)}, ${sk.daddr !== 0 ? "the connected socket's counter" : id === 0 ? 'none: DF and no local fragmentation' : 'from the generator of this address pair'}`,
+      rule: sk.daddr !== 0 ? 'IPID-1' : id === 0 ? 'IPID-2' : 'IPID-3',
+      depth: 2,
+      data: { id },
+    });
+  }
+  writeIpHeader(net, skb, 5 + (optlen >> 2), tos, skb.len, id, df, ttl, sk.protocol, fl4.saddr, fl4.daddr);
+  if (optlen !== 0) {
+    skb.optLen = optlen;
+    ipOptionsBuild(skb.buf, skb.nh, cork.opt, cork.addr, net.clock.wall());
+  }
+  cork.hasOpt = false;
+  // Before 6.15 a priority that no control message gave was the socket's at this moment.
+  skb.priority = cork.tos >= 0 || net.profile.tosTakenAtStart ? cork.priority : sk.priority;
+  skb.mark = cork.mark;
+  skb.tstampMs = cork.transmitTime;
+  skb.dst = rt;
+  return skb;
+}
+
+/** Writes the 20 fixed bytes, the checksum left zero; four bytes at a time where the packet lies aligned in the arena. */
+export function writeIpHeader(
+  net: IpNet,
+  skb: SkBuff,
+  ihl: number,
+  tos: number,
+  totLen: number,
+  id: number,
+  fragOff: number,
+  ttl: number,
+  protocol: number,
+  saddr: number,
+  daddr: number,
+): void {
+  const at = skb.nh;
+  const total = totLen <= IP_MAX_MTU ? totLen : 0;
+  if (HOST_LITTLE_ENDIAN && skb.slot >= 0 && (at & 3) === 0) {
+    const w = net.arena.u32;
+    const i = at >> 2;
+    w[i] = 0x40 | ihl | (tos << 8) | ((total >> 8) << 16) | (total << 24);
+    w[i + 1] = (id >> 8) | ((id & 255) << 8) | ((fragOff >> 8) << 16) | (fragOff << 24);
+    w[i + 2] = ttl | (protocol << 8);
+    w[i + 3] = (saddr >>> 24) | ((saddr >>> 8) & 0xff00) | ((saddr & 0xff00) << 8) | (saddr << 24);
+    w[i + 4] = (daddr >>> 24) | ((daddr >>> 8) & 0xff00) | ((daddr & 0xff00) << 8) | (daddr << 24);
+    return;
+  }
+  const b = skb.buf;
+  b[at] = 0x40 | ihl;
+  ipv4.setTos(b, at, tos);
+  ipv4.setTotLen(b, at, total);
+  ipv4.setId(b, at, id);
+  ipv4.setFragOff(b, at, fragOff);
+  ipv4.setTtl(b, at, ttl);
+  ipv4.setProtocol(b, at, protocol);
+  ipv4.setCheck(b, at, 0);
+  ipv4.setSaddr(b, at, saddr);
+  ipv4.setDaddr(b, at, daddr);
+}
+
+/** `ip_select_ttl` (IPH-2) */
+function ipSelectTtl(net: IpNet, sk: InetSock, rt: Rtable): number {
+  if (sk.ucTtl >= 0) return sk.ucTtl;
+  return rt.metricHoplimit !== 0 ? rt.metricHoplimit : net.sysctl.ipv4.ipDefaultTtl;
+}
+
+/** Sends a finished datagram of a socket (`ip_send_skb`): 0 or a negative errno, counted as OutDiscards. */
+export function ipSendSkb(net: IpNet, sk: InetSock | null, skb: SkBuff): number {
+  const err = ipLocalOut(net, sk, skb);
+  if (err !== 0) net.mib.Ip.OutDiscards++;
+  return err;
+}
+
+/** Sends a packet whose header lacks only length and checksum (`ip_local_out`). Consumes it. */
+export function ipLocalOut(net: IpNet, sk: InetSock | null, skb: SkBuff): number {
+  net.mib.Ip.OutRequests++;
+  const b = skb.buf;
+  const nh = skb.nh;
+  const totLen = skb.len <= IP_MAX_MTU ? skb.len : 0;
+  ipv4.setTotLen(b, nh, totLen);
+  ipSendCheck(b, nh);
+  skb.protocol = ETH_P_IP;
+  if (net.localOutHook !== null) {
+    const verdict = net.localOutHook(skb);
+    if (verdict < 0) {
+      net.skbs.free(skb);
+      return verdict;
+    }
+  }
+  return dstOutput(net, sk, skb);
+}
+
+/** `dst_output` */
+export function dstOutput(net: IpNet, sk: InetSock | null, skb: SkBuff): number {
+  const rt = skb.dst as Rtable;
+  if (rt.output === DST_OUTPUT_MC) return ipMcOutput(net, sk, skb, rt);
+  if (rt.output === DST_OUTPUT_DISCARD) {
+    net.skbs.free(skb);
+    return 0;
+  }
+  return ipFinishOutput(net, sk, skb, rt);
+}
+
+/** Finishes the header checksum (`ip_send_check`). */
+export function ipSendCheck(b: Uint8Array, nh: number): void {
+  ipv4.setCheck(b, nh, 0);
+  ipv4.setCheck(b, nh, ipFastCsum(b, nh, b[nh]! & 15));
+}
+
+/** Multicast that we are a member of, and broadcast: a copy comes back to ourselves (`ip_mc_output`, MC-4..6). */
+function ipMcOutput(net: IpNet, sk: InetSock | null, skb: SkBuff, rt: Rtable): number {
+  skb.dev = rt.dev;
+  if ((rt.flags & RTCF_MULTICAST) !== 0) {
+    if (sk === null || sk.mcLoop) devLoopbackXmit(net, skb);
+    // MC-5: TTL 0 stays inside the host, but only here, where the group is joined.
+    if (ipv4.ttl(skb.buf, skb.nh) === 0) {
+      net.skbs.free(skb);
+      return 0;
+    }
+  }
+  if ((rt.flags & RTCF_BROADCAST) !== 0) devLoopbackXmit(net, skb);
+  return ipFinishOutput(net, sk, skb, rt);
+}
+
+/** `dev_loopback_xmit`: a copy into our own input, routed already. */
+function devLoopbackXmit(net: IpNet, skb: SkBuff): void {
+  const copy = net.skbs.copy(skb);
+  copy.truesize = 0;
+  copy.pktType = PACKET_LOOPBACK;
+  if (copy.ipSummed === CHECKSUM_NONE) copy.ipSummed = CHECKSUM_UNNECESSARY;
+  netifRx(net, copy);
+}
+
+/** The MTU that binds a packet on its way out (`ip_skb_dst_mtu`). */
+export function ipSkbDstMtu(sk: InetSock | null, rt: Rtable): number {
+  if (sk === null || ipSkUsePmtu(sk)) return dstMtu(rt);
+  return Math.min(rt.dev.mtu, IP_MAX_MTU);
+}
+
+/** `__ip_finish_output`: a GSO packet whole, a long one in fragments, the rest as it is. */
+function ipFinishOutput(net: IpNet, sk: InetSock | null, skb: SkBuff, rt: Rtable): number {
+  skb.dev = rt.dev;
+  const mtu = ipSkbDstMtu(sk, rt);
+  if (skb.gsoSize !== 0) return ipFinishOutputGso(net, sk, skb, mtu);
+  if (skb.len > mtu || skb.fragMaxSize !== 0) return ipFragment(net, sk, skb, mtu);
+  return ipFinishOutput2(net, skb);
+}
+
+function ipFinishOutputGso(net: IpNet, sk: InetSock | null, skb: SkBuff, mtu: number): number {
+  if (gsoValidateNetworkLen(skb, mtu)) return ipFinishOutput2(net, skb);
+  // The MTU shrank while the datagram was corked: cut here, then fragment each segment.
+  let result = 0;
+  let segment = net.gsoSegment(skb);
+  while (segment !== null) {
+    const next: SkBuff | null = segment.next;
+    segment.next = null;
+    const err = ipFragment(net, sk, segment, mtu);
+    if (err !== 0 && result === 0) result = err;
+    segment = next;
+  }
+  return result;
+}
+
+/** Counters, next hop, link header (`ip_finish_output2`). 0 or a negative errno. */
+export function ipFinishOutput2(net: IpNet, skb: SkBuff): number {
+  const rt = skb.dst as Rtable;
+  const dev = rt.dev;
+  const ext = net.mib.IpExt;
+  if (rt.type === RTN_MULTICAST) {
+    ext.OutMcastPkts++;
+    ext.OutMcastOctets += skb.len;
+  } else if (rt.type === RTN_BROADCAST) {
+    ext.OutBcastPkts++;
+    ext.OutBcastOctets += skb.len;
+  }
+  net.mib.Ip.OutTransmits++;
+  ext.OutOctets += skb.len;
+  skb.dev = dev;
+
+  const key = rt.gateway !== 0 ? rt.gateway : ipv4.daddr(skb.buf, skb.nh);
+  let neigh = rt.neigh;
+  if (neigh === null || neigh.dead || neigh.key !== key || neigh.dev !== dev) {
+    if (dev.ipPtr === null) {
+      net.skbs.free(skb);
+      return -EINVAL;
+    }
+    neigh = ipNeighForKey(net, dev, key);
+    if (neigh === null) {
+      // OUT-4: the neighbour table is full.
+      net.skbs.free(skb);
+      return -ENOBUFS;
+    }
+    rt.neigh = neigh;
+  }
+  return neighOutput(net, neigh, skb);
+}
