@@ -82,6 +82,8 @@ export interface SendRequest {
   readonly tap: string | null;
   readonly netns: string | null;
   readonly network: Network;
+  /** The user asked for this network; else an existing TAP's own is taken. */
+  readonly networkGiven: boolean;
   /** `ip` commands for our side, after the addresses. */
   readonly ip: readonly string[];
   readonly mtu: number | null;
@@ -162,6 +164,7 @@ export function sendRequest(target: string, data: string | undefined, flags: Sen
     tap: tapName(flags),
     netns: flags.netns ?? null,
     network: networkOf(flags),
+    networkGiven: flags.net !== undefined || flags.addr.length > 0,
     ip: [
       ...flags.neigh.map((args) => `neigh add ${args}`),
       ...flags.ip,

@@ -1,6 +1,7 @@
 /** Opening a TAP from the command line, and what to say when that fails. */
 import { closeSync, openSync } from 'node:fs';
 import { type Addon, CLONE_NEWNET, loadAddon } from '../dev/addon.js';
+import { TapError } from '../dev/tap.js';
 import {
   EACCES,
   EBUSY,
@@ -38,6 +39,11 @@ function mendOf(name: string, errno: number): string | null {
 export function tapError(name: string, errno: number, doing: string): CommandError {
   const code = Math.abs(errno);
   return new CommandError(`${name}: ${doing}: ${errnoName(code)}: ${errnoMessage(code)}`, mendOf(name, code));
+}
+
+/** The same for what `openTap` throws. */
+export function openTapError(name: string, error: unknown): unknown {
+  return error instanceof TapError ? tapError(name, error.errno, 'opening the TAP') : error;
 }
 
 /** Runs something with the calling thread in a named network namespace, and comes back. */
