@@ -13,28 +13,36 @@ export interface InIfaddr {
   readonly scope: number;
   /** IFA_F_* */
   flags: number;
-  readonly label: string;
-  readonly metric: number;
-  readonly protocol: number;
+  label: string;
+  metric: number;
+  protocol: number;
   /** Seconds, 0xffffffff is forever. */
   validLft: number;
   preferredLft: number;
+}
+
+/** One source in the filters of a group (`struct ip_sf_list`). */
+export interface IpSfList {
+  readonly inaddr: number;
+  /** How many sockets exclude it, and how many include it. */
+  readonly count: readonly [exclude: number, include: number];
 }
 
 /** One multicast group of a device (`struct ip_mc_list`); the IGMP code keeps its own state beside it. */
 export interface IpMcList {
   readonly multiaddr: number;
   /** How many sockets joined it. */
-  users: number;
-  /** MCAST_EXCLUDE (0) or MCAST_INCLUDE (1) for the device as a whole, with the number of sockets in each mode per source. */
-  sfmode: number;
-  readonly sfcount: [exclude: number, include: number];
-  readonly sources: Map<number, [exclude: number, include: number]>;
+  readonly users: number;
+  /** MCAST_EXCLUDE (0) or MCAST_INCLUDE (1) for the device as a whole, with the number of sockets in each mode. */
+  readonly sfmode: number;
+  readonly sfcount: readonly [exclude: number, include: number];
+  readonly sources: ReadonlyMap<number, IpSfList>;
 }
 
 export class InDevice {
   /** In the kernel's order: primaries by scope, then their secondaries. */
   readonly ifaList: InIfaddr[] = [];
+  /** Oldest first. */
   readonly mcList = new Map<number, IpMcList>();
   /** False once the device is going away. */
   dead = false;

@@ -7,7 +7,6 @@ import { CorkState, IpcmCookie } from './cork.js';
 import { gsoSegment } from './gso.js';
 import { IpIdents } from './id.js';
 import type { IgmpDevice } from './igmp_state.js';
-import { igmpInit } from './mcast.js';
 import { MsgIter } from './msg_iter.js';
 
 /** What an ICMP error says of a datagram of ours; addresses are those of the quoted header. */
@@ -50,6 +49,5 @@ export class IpNet extends RouteNet {
   constructor(options: NetOptions = {}) {
     super(options);
     this.gsoSegment = (skb) => gsoSegment(this, skb);
-    igmpInit(this);
   }
 }

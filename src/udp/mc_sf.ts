@@ -18,6 +18,6 @@ export function ipMcSfAllow(
     (m) => m.multiaddr === locAddr && (m.ifindex === dif || (sdif !== 0 && m.ifindex === sdif)),
   );
   if (pmc === undefined) return sk.mcAll;
-  if (pmc.sources.length === 0) return pmc.sfmode === MCAST_EXCLUDE;
+  if (pmc.sources === null) return pmc.sfmode === MCAST_EXCLUDE;
   return pmc.sources.includes(rmtAddr) !== (pmc.sfmode === MCAST_EXCLUDE);
 }
