@@ -3,6 +3,8 @@ import { DstEntry } from '../dev/dst.js';
 import type { NetDevice } from '../dev/net_device.js';
 import type { Neighbour } from '../neigh/neighbour.js';
 
+/** The next hop comes from an ICMP redirect. */
+export const RTCF_REDIRECTED = 0x00040000;
 export const RTCF_NOTIFY = 0x00010000;
 export const RTCF_DOREDIRECT = 0x01000000;
 export const RTCF_DIRECTSRC = 0x04000000;
@@ -28,8 +30,12 @@ export class Rtable extends DstEntry {
   output = DST_OUTPUT_IP;
   input = DST_INPUT_LOCAL;
   isInput = false;
-  /** The gateway's address, 0 where the destination is on-link. */
+  /**
+   * The next hop where it is known (`rt_gw4`): the gateway, or the destination itself of a route with an exception; else 0.
+   */
   gateway = 0;
+  /** The next hop is a gateway (`rt_uses_gateway`). */
+  usesGateway = false;
   iif = 0;
   /** Learned path MTU, 0 for none, with its lock and expiry (ms on the Net's clock, 0 for never). */
   pmtu = 0;
@@ -40,6 +46,8 @@ export class Rtable extends DstEntry {
   metricHoplimit = 0;
   /** RTAX_LOCK has the MTU bit. */
   metricMtuLocked = false;
+  /** All metrics of the route, by RTAX_*; null where it has none. */
+  metrics: Uint32Array | null = null;
   /** Generation of the namespace's routing that it was made in. */
   genid = 0;
   /** A new exception or redirect has made it stale (ROUTE-50). */
