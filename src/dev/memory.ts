@@ -86,7 +86,7 @@ export class MemoryDevice extends NetDevice {
 }
 
 /** The virtio_net_hdr of a frame (`virtio_net_hdr_from_skb`, TUN-12, TUN-20). */
-export function virtioNetHdrFromSkb(skb: SkBuff, into = new Uint8Array(VIRTIO_NET_HDR_BYTES), off = 0): Uint8Array {
+export function virtioNetHdrFromSkb(skb: SkBuff, into: Uint8Array = new Uint8Array(VIRTIO_NET_HDR_BYTES), off = 0): Uint8Array {
   into.fill(0, off, off + VIRTIO_NET_HDR_BYTES);
   if (skb.gsoSize !== 0) {
     into[off + 1] = VIRTIO_NET_HDR_GSO_UDP_L4;

@@ -124,7 +124,7 @@ export class TapDevice extends NetDevice {
     if (this.#rx === null) {
       const rx: Uint8Array<ArrayBuffer> = new Uint8Array(RX_BATCH * RX_STRIDE_BYTES);
       this.#rx = rx;
-      this.#addon.registerReceive(this.#native.id, rx as Uint8Array<ArrayBuffer>, RX_STRIDE_BYTES, this.#rxLengths);
+      this.#addon.registerReceive(this.#native.id, rx, RX_STRIDE_BYTES, this.#rxLengths);
     }
     return Math.min(0, this.#addon.startRead(this.#native.id, (frames) => this.#receive(frames)));
   }

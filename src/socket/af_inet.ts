@@ -21,7 +21,7 @@ import { get16, get16le, get32, put16, put16le, put32 } from '../wire/bytes.js';
 import { ip4DatagramConnect, udpDisconnect } from '../udp/datagram.js';
 import { ipMcDropSocket } from '../udp/mcast.js';
 import type { UdpNet } from '../udp/netns.js';
-import { skbErrorQueuePurge } from '../udp/errqueue.js';
+import { udpPurge } from '../udp/recvmsg.js';
 import {
   CAP_NET_BIND_SERVICE,
   CAP_NET_RAW,
@@ -174,8 +174,6 @@ export function inetRelease(net: UdpNet, sk: UdpSock): void {
   sk.pending = 0;
   ipFlushPendingFrames(net, sk.cork);
   udpLibUnhash(net, sk);
-  for (const skb of sk.receiveQueue) net.skbs.free(skb);
-  sk.receiveQueue.length = 0;
-  skbErrorQueuePurge(sk);
+  udpPurge(net, sk);
   sk.dstCache = null;
 }

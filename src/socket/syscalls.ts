@@ -28,6 +28,7 @@ import {
 } from '../uapi/socket.js';
 import { put32le } from '../wire/bytes.js';
 import type { UdpNet } from '../udp/netns.js';
+import { udpInq } from '../udp/recvmsg.js';
 import { udpSendmsg } from '../udp/sendmsg.js';
 import type { Cred } from '../udp/sock.js';
 import {
@@ -45,7 +46,7 @@ import {
 } from './af_inet.js';
 import { ipGetsockopt, ipSetsockopt } from './ip_options.js';
 import { BadPointer, type LenBox, type Pointer, readUser, writeUser } from './memory.js';
-import { firstInq, recvmsgInto } from './recvmsg.js';
+import { recvmsgInto } from './recvmsg.js';
 import { sockGetsockopt, sockSetsockopt } from './sock_options.js';
 import { udpGetsockopt, udpSetsockopt } from './udp_options.js';
 
@@ -330,7 +331,7 @@ export class Syscalls {
     const file = this.#lookup(fd);
     if (typeof file === 'number') return file;
     if (request !== SIOCOUTQ && request !== SIOCINQ) return -EINVAL;
-    const value = request === SIOCOUTQ ? file.sk.wmemAlloc : firstInq(file.sk);
+    const value = request === SIOCOUTQ ? file.sk.wmemAlloc : udpInq(this.#net, file.sk);
     return writeUser(arg, integer(value)) ? 0 : -EFAULT;
   }
 

@@ -238,7 +238,7 @@ export class UdpSocket {
     }
     return {
       data: got.data,
-      name: got.name === null ? null : fromSockaddr(got.name),
+      name: got.name === null ? null : { address: formatIPv4(got.name.addr), port: got.name.port },
       control: got.cmsgs,
       flags: got.flags,
     };
