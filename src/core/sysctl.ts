@@ -188,6 +188,8 @@ export class Sysctl {
 
   constructor(profile: KernelProfile) {
     this.core = new CoreSysctl(profile);
+    // The one key whose `all` differs from `default`: both must allow it.
+    this.confAll.acceptSourceRoute = 0;
     this.#conf.set('all', this.confAll);
     this.#conf.set('default', this.confDefault);
     this.#neigh.set('default', this.neighDefault);

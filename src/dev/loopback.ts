@@ -20,7 +20,6 @@ export class LoopbackDevice extends NetDevice {
   override startXmit(skb: SkBuff): number {
     const net = this.net!;
     net.skbs.orphan(skb);
-    skb.dst = null;
     this.stats.txPackets++;
     this.stats.txBytes += skb.len;
     ethTypeTrans(skb, this);

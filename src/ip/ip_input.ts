@@ -1,5 +1,6 @@
 /** From a device to the protocols (`net/ipv4/ip_input.c`): header checks, routing, options, reassembly, delivery. */
 import { l3mdevMasterDev } from '../dev/inet_select.js';
+import type { NetDevice } from '../dev/net_device.js';
 import type { SkBuff } from '../dev/skbuff.js';
 import { deliverToTaps } from '../dev/xmit.js';
 import { ipRouteInput } from '../route/input.js';
@@ -67,12 +68,18 @@ export function inetSdif(skb: SkBuff): number {
 /** Takes a packet of EtherType IPv4 (`ip_rcv`); `data` is at the IP header. Consumes it. */
 export function ipRcv(net: IpNet, frags: IpFragQueues, packet: SkBuff): void {
   // A frame for another station was taken only because the device is promiscuous.
-  if (packet.pktType === PACKET_OTHERHOST) return net.skbs.free(packet);
+  if (packet.pktType === PACKET_OTHERHOST) {
+    net.skbs.free(packet);
+    return;
+  }
   const skb = packet.fragList === null ? packet : linear(net, packet);
   net.mib.Ip.InReceives++;
   net.mib.IpExt.InOctets += skb.len;
   skb.nh = skb.data;
-  if (!checkHeader(net, skb)) return net.skbs.free(skb);
+  if (!checkHeader(net, skb)) {
+    net.skbs.free(skb);
+    return;
+  }
   if (skb.truesize === 0) skb.truesize = rxTruesize(skb.len + ETH_HLEN);
   const b = skb.buf;
   const nh = skb.nh;
@@ -88,8 +95,13 @@ export function ipRcv(net: IpNet, frags: IpFragQueues, packet: SkBuff): void {
   skb.rxIif = skb.skbIif;
   skb.rxSpecDst = 0;
   net.skbs.orphan(skb);
-  if (!l3mdevIpRcv(net, skb)) return net.skbs.free(skb);
-  if (!ipRcvFinish(net, skb)) return net.skbs.free(skb);
+  // In a VRF the packet belongs to the VRF's device from here on; routing still asks for the one that it came by.
+  const dev = skb.dev!;
+  l3mdevIpRcv(net, skb);
+  if (!ipRcvFinish(net, skb, dev)) {
+    net.skbs.free(skb);
+    return;
+  }
   const rt = skb.dst as Rtable;
   if (rt.input === DST_INPUT_LOCAL) ipLocalDeliver(net, frags, skb);
   else if (rt.input === DST_INPUT_ERROR) ipError(net, skb, rt);
@@ -134,34 +146,32 @@ function checkHeader(net: IpNet, skb: SkBuff): boolean {
 }
 
 /** A device in a VRF hands its packets to the VRF (`vrf_ip_rcv`). */
-function l3mdevIpRcv(net: IpNet, skb: SkBuff): boolean {
+function l3mdevIpRcv(net: IpNet, skb: SkBuff): void {
   const dev = skb.dev!;
   const master = dev.isL3Master ? null : l3mdevMasterDev(dev);
-  if (master === null) return true;
+  if (master === null) return;
   skb.dev = master;
   skb.skbIif = master.ifindex;
   skb.cbFlags |= IPSKB_L3SLAVE;
-  if (ipv4IsMulticast(ipv4.daddr(skb.buf, skb.nh))) return true;
+  if (ipv4IsMulticast(ipv4.daddr(skb.buf, skb.nh))) return;
   if (skb.pktType === PACKET_LOOPBACK) {
     skb.pktType = PACKET_HOST;
-    return true;
+    return;
   }
   master.stats.rxPackets++;
   master.stats.rxBytes += skb.len;
   if (master.taps !== null) deliverToTaps(net, master, skb, skb.mac, 0);
-  return true;
 }
 
 /** Routes a packet, unless it comes from ourselves and is routed already, and reads its options (`ip_rcv_finish_core`). */
-function ipRcvFinish(net: IpNet, skb: SkBuff): boolean {
+function ipRcvFinish(net: IpNet, skb: SkBuff, dev: NetDevice): boolean {
   const b = skb.buf;
   const nh = skb.nh;
-  const dev = skb.dev!;
   if (skb.dst === null) {
     const error = ipRouteInput(net, skb, ipv4.daddr(b, nh), ipv4.saddr(b, nh), ipv4.tos(b, nh), dev);
     if (error !== 0 || skb.dst === null) return false;
   }
-  if (skb.optLen !== 0 && !ipRcvOptions(net, skb)) return false;
+  if (skb.optLen !== 0 && !ipRcvOptions(net, skb, dev)) return false;
   const rt = skb.dst as Rtable;
   const { IpExt } = net.mib;
   if (rt.type === RTN_MULTICAST) {
@@ -182,16 +192,16 @@ function ipRcvFinish(net: IpNet, skb: SkBuff): boolean {
   return true;
 }
 
-function ipRcvOptions(net: IpNet, skb: SkBuff): boolean {
+function ipRcvOptions(net: IpNet, skb: SkBuff, dev: NetDevice): boolean {
   if (!ipOptionsRcvCompile(net, skb)) {
     net.mib.Ip.InHdrErrors++;
     return false;
   }
   if (!hasSourceRoute(skb)) return true;
-  const conf = skb.dev!.ipPtr?.cnf;
+  const conf = dev.ipPtr?.cnf;
   if (conf !== undefined && (conf.acceptSourceRoute === 0 || net.sysctl.confAll.acceptSourceRoute === 0))
     return false;
-  return ipOptionsRcvSrr(net, skb);
+  return ipOptionsRcvSrr(net, skb, dev);
 }
 
 /** A packet for an address of ours: reassembled, then to its protocol (`ip_local_deliver`). Consumes it. */
@@ -210,7 +220,8 @@ function ipProtocolDeliver(net: IpNet, skb: SkBuff): void {
   const proto = net.inetProtos.get(ipv4.protocol(skb.buf, skb.nh));
   if (proto !== undefined) {
     net.mib.Ip.InDelivers++;
-    return proto.rcv(skb);
+    proto.rcv(skb);
+    return;
   }
   net.mib.Ip.InUnknownProtos++;
   net.icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);

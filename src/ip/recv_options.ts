@@ -4,6 +4,7 @@
  * A received header is completed in place: our address goes into a record route, the time into a timestamp. Of what was done only three
  * bits are kept with the packet (`cbFlags`); where an option lies is found by walking again, for few packets carry any.
  */
+import type { NetDevice } from '../dev/net_device.js';
 import type { SkBuff } from '../dev/skbuff.js';
 import { inetAddrType } from '../route/addr_type.js';
 import { ipRouteInput } from '../route/input.js';
@@ -189,7 +190,7 @@ export function hasSourceRoute(skb: SkBuff): boolean {
  * Follows a source route that names us (`ip_options_rcv_srr`): hops that are ourselves are passed at once, a hop that is not makes the
  * packet one to forward. @returns false to drop the packet
  */
-export function ipOptionsRcvSrr(net: IpNet, skb: SkBuff): boolean {
+export function ipOptionsRcvSrr(net: IpNet, skb: SkBuff, dev: NetDevice): boolean {
   const b = skb.buf;
   const { srr } = findOptions(b, skb.nh, skb.optLen);
   const rt = skb.dst as Rtable;
@@ -210,7 +211,7 @@ export function ipOptionsRcvSrr(net: IpNet, skb: SkBuff): boolean {
     }
     const nexthop = get32(b, at + pointer - 1);
     skb.dst = null;
-    const error = ipRouteInput(net, skb, nexthop, saddr(b, skb.nh), tos(b, skb.nh), skb.dev!);
+    const error = ipRouteInput(net, skb, nexthop, saddr(b, skb.nh), tos(b, skb.nh), dev);
     const next = skb.dst as Rtable | null;
     if (error !== 0 || next === null || (next.type !== RTN_UNICAST && next.type !== RTN_LOCAL)) {
       skb.dst = rt;

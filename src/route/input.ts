@@ -43,6 +43,7 @@ import {
   DST_OUTPUT_DISCARD,
   RTCF_BROADCAST,
   RTCF_LOCAL,
+  RTCF_MULTICAST,
   type Rtable,
 } from './rtable.js';
 
@@ -201,10 +202,17 @@ function noRoute(net: RouteNet, dev: NetDevice, err: number): Rtable {
 /** `ip_route_input_mc`: groups that the device, or its VRF, has joined. */
 function ipRouteInputMc(net: RouteNet, packet: InputPacket, inDev: InDevice): Rtable | number {
   const { daddr, saddr } = packet;
-  if (!ipCheckMc(inDev, daddr, saddr, packet.proto)) return -EINVAL;
+  const vrf = packet.dev.isL3Slave ? packet.dev.master!.ipPtr : null;
+  const ours = ipCheckMc(inDev, daddr, saddr, packet.proto);
+  if (!ours && (vrf === null || !ipCheckMc(vrf, daddr, saddr, packet.proto))) return -EINVAL;
   const err = ipMcValidateSource(net, packet, inDev);
   if (err < 0) return err;
-  const rt = rtDstAlloc(net, net.devGetByIndex(LOOPBACK_IFINDEX)!, RTCF_LOCAL, RTN_MULTICAST);
+  const rt = rtDstAlloc(
+    net,
+    net.devGetByIndex(LOOPBACK_IFINDEX)!,
+    RTCF_MULTICAST | RTCF_LOCAL,
+    RTN_MULTICAST,
+  );
   rt.isInput = true;
   rt.output = DST_OUTPUT_DISCARD;
   return rt;

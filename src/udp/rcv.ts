@@ -59,10 +59,14 @@ function udpRcv(net: UdpNet, table: UdpTable, proto: Proto, skb: SkBuff): void {
   if (!lengthOk || !csumInit(skb, proto)) {
     if (lengthOk) mib.InCsumErrors++;
     mib.InErrors++;
-    return net.skbs.free(skb);
+    net.skbs.free(skb);
+    return;
   }
   const rt = skb.dst as Rtable;
-  if ((rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) return mcastDeliver(net, table, proto, skb);
+  if ((rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) {
+    mcastDeliver(net, table, proto, skb);
+    return;
+  }
   const saddr = ipv4.saddr(b, skb.nh);
   const daddr = ipv4.daddr(b, skb.nh);
   const sk = udp4LibLookup(
@@ -75,7 +79,10 @@ function udpRcv(net: UdpNet, table: UdpTable, proto: Proto, skb: SkBuff): void {
     inetIif(skb),
     inetSdif(skb),
   );
-  if (sk !== null) return udpQueueRcvSkb(net, sk, skb);
+  if (sk !== null) {
+    udpQueueRcvSkb(net, sk, skb);
+    return;
+  }
   // Nobody there: a datagram with a bad checksum is not worth an answer.
   if (!checksumComplete(skb)) {
     mib.InCsumErrors++;
@@ -163,7 +170,10 @@ function mcastDeliver(net: UdpNet, table: UdpTable, proto: Proto, skb: SkBuff): 
       else udpQueueRcvSkb(net, sk, cloneReceived(net, skb));
     }
   }
-  if (first !== null) return udpQueueRcvSkb(net, first, skb);
+  if (first !== null) {
+    udpQueueRcvSkb(net, first, skb);
+    return;
+  }
   mibOf(net, proto).IgnoredMulti++;
   net.skbs.free(skb);
 }
@@ -178,7 +188,10 @@ function cloneReceived(net: UdpNet, skb: SkBuff): SkBuff {
 
 /** A GSO packet of our own is one message to a socket with UDP_GRO, and single datagrams to any other (`udp_queue_rcv_skb`). */
 function udpQueueRcvSkb(net: UdpNet, sk: UdpSock, skb: SkBuff): void {
-  if (skb.gsoSize === 0 || sk.groEnabled) return udpQueueRcvOneSkb(net, sk, skb);
+  if (skb.gsoSize === 0 || sk.groEnabled) {
+    udpQueueRcvOneSkb(net, sk, skb);
+    return;
+  }
   const payload = skb.data + udp.HEADER_LEN;
   for (let at = payload; at < skb.tail; at += skb.gsoSize) {
     udpQueueRcvOneSkb(net, sk, segment(net, skb, at, Math.min(skb.gsoSize, skb.tail - at)));
@@ -217,7 +230,8 @@ function udpQueueRcvOneSkb(net: UdpNet, sk: UdpSock, skb: SkBuff): void {
     if (sk.pcrlen === 0 || skb.rxCscov < sk.pcrlen) {
       mib.InErrors++;
       sk.drops++;
-      return net.skbs.free(skb);
+      net.skbs.free(skb);
+      return;
     }
   }
   pullHeader(skb);

@@ -162,7 +162,10 @@ export function putNative16(b: Uint8Array, off: number, value: number): void {
   put16(b, off, HOST_LITTLE_ENDIAN ? ((value & 0xff) << 8) | ((value >>> 8) & 0xff) : value);
 }
 export function putNative32(b: Uint8Array, off: number, value: number): void {
-  if (!HOST_LITTLE_ENDIAN) return put32(b, off, value);
+  if (!HOST_LITTLE_ENDIAN) {
+    put32(b, off, value);
+    return;
+  }
   b[off] = value;
   b[off + 1] = value >>> 8;
   b[off + 2] = value >>> 16;

@@ -3,6 +3,7 @@ import type { SkBuff } from '../dev/skbuff.js';
 import { EAGAIN } from '../uapi/errno.js';
 import { UDP_GRO } from '../uapi/in.js';
 import {
+  MSG_DONTWAIT,
   MSG_ERRQUEUE,
   MSG_PEEK,
   MSG_TRUNC,
@@ -23,10 +24,8 @@ import { RCV_SHUTDOWN, type UdpSock } from './sock.js';
 export interface RecvRequest {
   /** Room for the data, bytes. */
   readonly len: number;
-  /** MSG_* */
+  /** MSG_*; MSG_DONTWAIT also where the descriptor is O_NONBLOCK. */
   readonly flags: number;
-  /** The call does not wait (MSG_DONTWAIT, O_NONBLOCK). */
-  readonly dontwait: boolean;
   /** Takes the data to where the caller wants it: 0, or -EFAULT, which costs the datagram. */
   readonly copyOut?: (data: Uint8Array) => number;
 }
@@ -68,7 +67,7 @@ interface Taken {
 
 /** `__skb_recv_udp`: the next datagram; 0 after shutdown, or a negative errno. */
 function skbRecvUdp(net: UdpNet, sk: UdpSock, request: RecvRequest): Taken | number {
-  const timeo = request.dontwait ? 0 : sk.rcvtimeo;
+  const timeo = (request.flags & MSG_DONTWAIT) !== 0 ? 0 : sk.rcvtimeo;
   let deadline = -1;
   for (;;) {
     if (sk.err !== 0) {

@@ -75,7 +75,10 @@ export function udpErr(net: UdpNet, table: UdpTable, skb: SkBuff, error: IcmpErr
   let errno = EHOSTUNREACH;
   let fatal = false;
   if (type === icmp.ICMP_SOURCE_QUENCH) return;
-  if (type === icmp.ICMP_REDIRECT) return ipv4SkRedirect(net, sk, skb, error);
+  if (type === icmp.ICMP_REDIRECT) {
+    ipv4SkRedirect(net, sk, skb, error);
+    return;
+  }
   if (type === icmp.ICMP_PARAMETERPROB) {
     errno = EPROTO;
     fatal = true;
