@@ -60,7 +60,23 @@ export function compareResults(
     compareFrames(i, a.frames, b.frames, differences);
   }
   compareFrames('late', left.late, right.late, differences);
+  if (left.reports !== null && right.reports !== null)
+    compareReports(left.reports, right.reports, differences);
   return differences;
+}
+
+/** Membership reports as a set: those that only one machine sent. */
+function compareReports(ours: readonly string[], kernel: readonly string[], differences: Difference[]): void {
+  const only = (list: readonly string[], other: readonly string[]) =>
+    list
+      .filter((report) => !other.includes(report))
+      .map((report) => {
+        const [dev, hex] = report.split(' ');
+        return `[${dev}] ${decodeFrame(Buffer.from(hex!, 'hex'))}`;
+      });
+  const [left, right] = [only(ours, kernel), only(kernel, ours)];
+  if (left.length + right.length > 0)
+    differences.push({ place: 'late', what: 'IGMP', ours: left, kernel: right });
 }
 
 function compareFrames(

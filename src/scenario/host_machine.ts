@@ -4,11 +4,12 @@
  * the thread (namespace, credentials) is not for any other code to live with.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { type Addon, CLONE_NEWNET, loadAddon } from '../dev/addon.js';
-import { EAGAIN, EBADFD, EIO, errnoMessage } from '../uapi/errno.js';
-import { IFF_NO_PI, IFF_TAP, IFF_VNET_HDR } from '../uapi/if_tun.js';
-import type { IpOutcome, LengthBox, Machine, Mmsghdr, Msghdr, Pointer, SocketCalls } from './machine.js';
+import type { LenBox, Pointer } from '../socket/memory.js';
+import { EBADF, errnoMessage } from '../uapi/errno.js';
+import { HostTap } from './host_tap.js';
+import type { IpOutcome, Machine, Mmsghdr, Msghdr, SocketCalls } from './machine.js';
 import {
   DEFAULT_TAP_NAME,
   type Frame,
@@ -18,10 +19,6 @@ import {
   type TapSpec,
 } from './types.js';
 
-const TUNSETIFF = 0x400454ca;
-const TUNSETPERSIST = 0x400454cb;
-const TUNSETOFFLOAD = 0x400454d0;
-const IFREQ_BYTES = 40;
 const VNET_HDR_BYTES = 10;
 const READ_BYTES = 70000;
 const OFFLOAD_BITS: Readonly<Record<Offload, number>> = {
@@ -124,19 +121,19 @@ class HostCalls implements SocketCalls {
   setsockopt(fd: number, level: number, name: number, value: Pointer, len: number): number {
     return this.#with((keep) => this.#sys('setsockopt', fd, level, name, keep.address(value), len));
   }
-  getsockopt(fd: number, level: number, name: number, value: Pointer, box: LengthBox): number {
+  getsockopt(fd: number, level: number, name: number, value: Pointer, box: LenBox): number {
     return this.#with((keep) =>
       withBox(box, keep, (lengthAt) =>
         this.#sys('getsockopt', fd, level, name, keep.address(value), lengthAt),
       ),
     );
   }
-  getsockname(fd: number, addr: Pointer, box: LengthBox): number {
+  getsockname(fd: number, addr: Pointer, box: LenBox): number {
     return this.#with((keep) =>
       withBox(box, keep, (lengthAt) => this.#sys('getsockname', fd, keep.address(addr), lengthAt)),
     );
   }
-  getpeername(fd: number, addr: Pointer, box: LengthBox): number {
+  getpeername(fd: number, addr: Pointer, box: LenBox): number {
     return this.#with((keep) =>
       withBox(box, keep, (lengthAt) => this.#sys('getpeername', fd, keep.address(addr), lengthAt)),
     );
@@ -149,13 +146,13 @@ class HostCalls implements SocketCalls {
   }
   /** Only a scenario's own sockets, or a number that is open nowhere, reach the kernel: others are this process's. */
   close(fd: number): number {
-    if (fd >= 0 && fd < 1024 && !this.open.has(fd)) return -9;
+    if (fd >= 0 && fd < 1024 && !this.open.has(fd)) return -EBADF;
     this.open.delete(fd);
     return this.#sys('close', fd);
   }
 }
 
-function withBox(box: LengthBox, keep: Keep, call: (lengthAt: bigint) => number): number {
+function withBox(box: LenBox, keep: Keep, call: (lengthAt: bigint) => number): number {
   const length = new Uint8Array(4);
   const view = new DataView(length.buffer);
   view.setInt32(0, box.len, true);
@@ -180,16 +177,10 @@ function writeMsghdr(view: DataView, at: number, msg: Msghdr, keep: Keep): void 
   view.setInt32(at + 48, msg.flags, true);
 }
 
-interface Tap {
-  readonly name: string;
-  readonly fd: number;
-  readonly vnetHdr: boolean;
-}
-
 export class HostMachine implements Machine {
   readonly calls: HostCalls;
   readonly #addon: Addon;
-  readonly #taps: Tap[] = [];
+  readonly #taps: HostTap[] = [];
   readonly #ifindexes = new Map<string, number>();
   readonly #read = new Uint8Array(READ_BYTES);
   #dropped = false;
@@ -224,25 +215,13 @@ export class HostMachine implements Machine {
 
   addTap(spec: TapSpec): void {
     const name = spec.name ?? DEFAULT_TAP_NAME;
-    const vnetHdr = spec.vnet_hdr === true;
-    const fd = openSync('/dev/net/tun', constants.O_RDWR | constants.O_NONBLOCK);
-    const ifreq = Buffer.alloc(IFREQ_BYTES);
-    if (Buffer.byteLength(name) > 15) throw new ScenarioError(`an interface's name is too long: '${name}'`);
-    ifreq.write(name, 0, 'utf8');
-    ifreq.writeUInt16LE(IFF_TAP | IFF_NO_PI | (vnetHdr ? IFF_VNET_HDR : 0), 16);
-    this.#ioctl(fd, TUNSETIFF, ifreq, `tap ${name}`);
-    this.#taps.push({ name, fd, vnetHdr });
+    const tap = new HostTap(name, spec.vnet_hdr === true);
+    this.#taps.push(tap);
     // The devices go with their namespace, many at a time; deleting each at its close would take a grace period each.
-    this.#ioctl(fd, TUNSETPERSIST, 1, `tap ${name}`);
+    tap.persist();
     if (spec.offload !== undefined && spec.offload.length > 0) {
-      const bits = spec.offload.reduce((all, offload) => all | OFFLOAD_BITS[offload], 0);
-      this.#ioctl(fd, TUNSETOFFLOAD, bits, `tap ${name}: offload ${spec.offload.join(' ')}`);
+      tap.offload(spec.offload.reduce((all, offload) => all | OFFLOAD_BITS[offload], 0));
     }
-  }
-
-  #ioctl(fd: number, request: number, arg: number | Buffer<ArrayBuffer>, what: string): void {
-    const error = this.#addon.syscall(this.#addon.SYS.ioctl, fd, request, arg);
-    if (error < 0) throw new ScenarioError(`${what}: ${errnoMessage(-error)}`);
   }
 
   ipBatch(lines: readonly string[]): void {
@@ -275,7 +254,7 @@ export class HostMachine implements Machine {
     const header = tap.vnetHdr ? VNET_HDR_BYTES : 0;
     const bytes = new Uint8Array(header + frame.length);
     bytes.set(frame, header);
-    return this.#addon.syscall(this.#addon.SYS.write, tap.fd, bytes, bytes.length);
+    return tap.write(bytes);
   }
 
   sleep(ms: number): void {
@@ -296,10 +275,7 @@ export class HostMachine implements Machine {
   drain(): Frame[] {
     const frames: Frame[] = [];
     for (const tap of this.#taps) {
-      for (;;) {
-        const length = this.#addon.syscall(this.#addon.SYS.read, tap.fd, this.#read, READ_BYTES);
-        if (length === -EAGAIN || length === -EIO || length === -EBADFD) break;
-        if (length < 0) throw new ScenarioError(`reading ${tap.name}: ${errnoMessage(-length)}`);
+      for (let length = tap.read(this.#read); length > 0; length = tap.read(this.#read)) {
         const hex = Buffer.from(this.#read.buffer, 0, length).toString('hex');
         const header = tap.vnetHdr ? VNET_HDR_BYTES * 2 : 0;
         frames.push({
@@ -320,7 +296,7 @@ export class HostMachine implements Machine {
       this.#addon.syscall(SYS.setresgid, 0, 0, 0);
     }
     for (const fd of this.calls.open) this.#addon.syscall(SYS.close, fd);
-    for (const tap of this.#taps) closeSync(tap.fd);
+    for (const tap of this.#taps) tap.close();
   }
 }
 

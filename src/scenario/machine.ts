@@ -1,14 +1,6 @@
 /** What a scenario needs of a machine, so that the same code drives our stack and the host's kernel. */
+import type { LenBox, Pointer } from '../socket/memory.js';
 import type { Frame, Sysctls, TapSpec } from './types.js';
-
-/** A user address that is not mapped: access to it is EFAULT. */
-export interface BadAddress {
-  readonly bad: true;
-  readonly length: number;
-}
-
-/** What a system call is given as an address: memory, null, or a bad one. */
-export type Pointer = Uint8Array | BadAddress | null;
 
 export interface Iovec {
   readonly base: Pointer;
@@ -32,11 +24,6 @@ export interface Mmsghdr {
   len: number;
 }
 
-/** A `socklen_t` in memory, read and written. */
-export interface LengthBox {
-  len: number;
-}
-
 /** System calls on sockets: each answers its result, or a negative errno. */
 export interface SocketCalls {
   socket(domain: number, type: number, protocol: number): number;
@@ -47,9 +34,9 @@ export interface SocketCalls {
   sendmmsg(fd: number, msgs: readonly Mmsghdr[], flags: number): number;
   recvmsg(fd: number, msg: Msghdr, flags: number): number;
   setsockopt(fd: number, level: number, name: number, value: Pointer, len: number): number;
-  getsockopt(fd: number, level: number, name: number, value: Pointer, box: LengthBox): number;
-  getsockname(fd: number, addr: Pointer, box: LengthBox): number;
-  getpeername(fd: number, addr: Pointer, box: LengthBox): number;
+  getsockopt(fd: number, level: number, name: number, value: Pointer, box: LenBox): number;
+  getsockname(fd: number, addr: Pointer, box: LenBox): number;
+  getpeername(fd: number, addr: Pointer, box: LenBox): number;
   shutdown(fd: number, how: number): number;
   ioctl(fd: number, request: number, arg: Pointer): number;
   close(fd: number): number;

@@ -6,6 +6,8 @@
  * - The times in timestamp options, and in control messages that hold nothing else, become 0.
  * - A source port that the scenario does not name and that lies in the ephemeral range becomes the first of that range, the next such port
  *   the second; the checksum is adjusted by the difference, so that a wrong one stays wrong.
+ * - IGMP messages leave their places: they come at random times, so each run's are compared as a set, in scenarios that sleep long enough for
+ *   them to come at all.
  * - The IP header checksum is recomputed, but a wrong one stays wrong.
  */
 import { get16, put16 } from '../wire/bytes.js';
@@ -14,6 +16,9 @@ import { resolveC } from './constants.js';
 import type { Addr, Call, CallResult, Frame, ReceivedCmsg, Scenario, ScenarioRun } from './types.js';
 
 const ETH_LEN = 14;
+/** Shorter scenarios end before the reports' random delays do. */
+const REPORTS_MS = 1000;
+const PROTO_IGMP = 2;
 const PROTO_UDP = 17;
 const PROTO_UDPLITE = 136;
 const IPOPT_END = 0;
@@ -43,16 +48,22 @@ export interface NormalRun {
   readonly setup: readonly NormalFrame[];
   readonly calls: readonly NormalCall[];
   readonly late: readonly NormalFrame[];
+  /** Every membership report of the run, each one once; null where the scenario gives them no time. */
+  readonly reports: readonly string[] | null;
 }
 
 /** A result in the form in which two machines' results must be equal. */
 export function normalize(scenario: Scenario, run: ScenarioRun): NormalRun {
   const normalizer = new Normalizer(scenario);
-  return {
-    setup: normalizer.frames(run.setup_frames, null),
-    calls: run.calls.map((result) => normalizer.call(scenario.calls[result.i]!, result)),
-    late: normalizer.frames(run.late_frames, null),
-  };
+  const sleptMs = scenario.calls.reduce(
+    (sum, call) => sum + (call.call === 'sleep' ? (call.ms ?? 10) : 0),
+    0,
+  );
+  const setup = normalizer.frames(run.setup_frames, null);
+  const calls = run.calls.map((result) => normalizer.call(scenario.calls[result.i]!, result));
+  const late = normalizer.frames(run.late_frames, null);
+  const reports = [...normalizer.reports].sort();
+  return { setup, calls, late, reports: sleptMs >= REPORTS_MS ? reports : null };
 }
 
 /** The identifications of one kind: the first that was seen is their base. */
@@ -61,6 +72,7 @@ interface IdBase {
 }
 
 class Normalizer {
+  readonly reports = new Set<string>();
   /** By fd label: the identifications since the socket was connected. */
   readonly #connected = new Map<string | number, IdBase>();
   readonly #named: ReadonlySet<number>;
@@ -88,7 +100,7 @@ class Normalizer {
       ...(result.addr !== undefined && { addr: this.#address(result.addr) }),
       ...(result.from !== undefined && { from: this.#address(result.from) }),
       ...(result.cmsgs !== undefined && { cmsgs: result.cmsgs.map(normalCmsg) }),
-      ...(result.stdout !== undefined && { stdout: normalIpText(result.stdout) }),
+      ...(result.stdout !== undefined && { stdout: normalIpText(call, result.stdout) }),
       frames: this.frames(frames, connected),
     };
   }
@@ -111,12 +123,19 @@ class Normalizer {
 
   frames(frames: readonly Frame[], connected: IdBase | null): NormalFrame[] {
     const flows = new Map<string, IdBase>();
-    return frames.map((frame) => {
+    const normal = frames.map((frame) => {
       const bytes = Uint8Array.from(Buffer.from(frame.hex, 'hex'));
       const vnetHdr = frame.vnet_hdr ?? null;
       if (isIpv4(bytes)) this.#ip(bytes, flows, connected, vnetHdr?.startsWith('01') === true);
       return { dev: frame.dev, vnetHdr, bytes };
     });
+    const isReport = ({ bytes }: NormalFrame) => isIpv4(bytes) && bytes[ETH_LEN + 9] === PROTO_IGMP;
+    for (const frame of normal.filter(isReport)) {
+      put16(frame.bytes, ETH_LEN + 4, 0);
+      put16(frame.bytes, ETH_LEN + 10, 0);
+      this.reports.add(`${frame.dev} ${Buffer.from(frame.bytes).toString('hex')}`);
+    }
+    return normal.filter((frame) => !isReport(frame));
   }
 
   #ip(b: Uint8Array, flows: Map<string, IdBase>, connected: IdBase | null, partial: boolean): void {
@@ -226,7 +245,12 @@ function normalCmsg(cmsg: ReceivedCmsg): ReceivedCmsg {
   return cmsg;
 }
 
-/** The seconds that a cached route has left are the clock's. */
-function normalIpText(text: string): string {
-  return text.replace(/expires \d+sec/g, 'expires Nsec').replace(/[ \t]+$/gm, '');
+/** The seconds that a cached route has left are the clock's; neighbours come in the order of a hash with a random key. */
+function normalIpText(call: Call, text: string): string {
+  const lines = text
+    .replace(/expires \d+sec/g, 'expires Nsec')
+    .replace(/[ \t]+$/gm, '')
+    .split('\n');
+  const args = call.call === 'ip' ? [call.args].flat().join(' ') : '';
+  return (/^(-\S+ +)*n(eigh\w*)?\b/.test(args) ? lines.sort() : lines).join('\n');
 }

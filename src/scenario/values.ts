@@ -1,6 +1,8 @@
 /** What a scenario writes as DATA, VALUE and ADDR, as bytes in memory or as a bad address. */
+
+import { BadPointer, type Pointer } from '../socket/memory.js';
 import { resolveBig, resolveC, resolveInt } from './constants.js';
-import type { Iovec, Msghdr, Pointer } from './machine.js';
+import type { Iovec, Msghdr } from './machine.js';
 import {
   type Addr,
   type Cmsg,
@@ -62,7 +64,7 @@ function isBad(value: unknown): value is { readonly bad: number } {
 }
 
 function bad(length: number): Memory {
-  return { pointer: { bad: true, length }, length };
+  return { pointer: new BadPointer(length), length };
 }
 
 function memory(bytes: Uint8Array): Memory {
