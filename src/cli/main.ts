@@ -5,7 +5,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addCompareCommand } from './compare.js';
 import { EXIT_OK, EXIT_USAGE, reportError } from './exit.js';
+import { addRunCommand } from './run.js';
 import { addSendOnlyOptions, addSendOptions, type SendFlags } from './send_options.js';
 
 function version(): string {
@@ -88,6 +90,8 @@ function buildProgram(): Command {
     .showHelpAfterError('(add --help for all flags)')
     .exitOverride();
   addSendCommands(program);
+  addRunCommand(program);
+  addCompareCommand(program);
   addTapCommands(program);
   program
     .command('doctor')
