@@ -2,9 +2,11 @@
 import type { Scenario } from '../types.js';
 import { Draw, scenarioSeed } from './draw.js';
 import { igmp } from './topics_igmp.js';
+import { multicast } from './topics_multicast.js';
 import { link, neigh, route, rule } from './topics_network.js';
-import { icmp, multicast, receive } from './topics_receive.js';
-import { args, checksum, control, cork, gso, mmsg, options, pmtu, queue } from './topics_send.js';
+import { pmtu } from './topics_pmtu.js';
+import { icmp, receive } from './topics_receive.js';
+import { args, checksum, control, cork, gso, mmsg, options, queue } from './topics_send.js';
 import { bind, sndbuf, socket, sockopt } from './topics_socket.js';
 
 type Generator = (d: Draw) => Scenario;
