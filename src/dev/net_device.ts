@@ -56,6 +56,8 @@ export abstract class NetDevice {
   txQueueLen = 1000;
   /** `netif_carrier_ok` */
   carrier = true;
+  /** How often it came or went. */
+  carrierChanges = 0;
   /** No queueing discipline: the driver's verdict reaches the sender (DEV-3). */
   noqueue = false;
   /** The VRF that it is enslaved to. */

@@ -136,6 +136,7 @@ export class DevNet extends NetCore {
   setCarrier(dev: NetDevice, on: boolean): void {
     if (dev.carrier === on) return;
     dev.carrier = on;
+    dev.carrierChanges++;
     if (dev.net === this && dev.isUp) this.notifyNetdev('change', dev);
   }
 
@@ -177,6 +178,11 @@ export class DevNet extends NetCore {
     if (master === dev || dev.isL3Master || dev.isLoopback) return -EINVAL;
     dev.master = master;
     this.notifyNetdev('changeUpper', dev);
+    if (dev.isUp) {
+      // Its addresses get their routes in the other table (`cycle_netdev`, VRF-8).
+      this.devClose(dev);
+      return this.devOpen(dev);
+    }
     return 0;
   }
 

@@ -1,0 +1,69 @@
+/** A hundred random `ip` commands: the host and our stack answer alike to each, and are alike after it. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { SeededRandom } from '../../src/core/random.js';
+import { comparable, Host, NO_HOST, Ours } from './lab.js';
+import { RandomCommands } from './random_commands.js';
+
+const COMMANDS = 100;
+const FIXED_SEEDS = [1, 2, 3, 4];
+const NEW_SEED = Number(process.env.UDPTAP_SEED ?? Math.floor(Math.random() * 1e9));
+
+const DUMPS = [
+  '-j route show table all',
+  '-j rule show',
+  '-j -4 addr show',
+  '-j neigh show',
+  '-j neigh show proxy',
+  '-j link show',
+];
+const WAYS = [
+  '10.9.0.1',
+  '5.5.5.5',
+  '8.8.8.8',
+  '127.0.0.1',
+  '10.9.0.255',
+  '224.1.2.3',
+  '1.2.3.4',
+  '10.5.0.1',
+];
+const QUESTIONS = [
+  '',
+  ' from 10.9.0.2',
+  ' oif tap0',
+  ' oif tap1',
+  ' mark 5',
+  ' tos 0x10',
+  ' from 10.9.0.1 iif tap0',
+  ' fibmatch',
+];
+
+describe.skipIf(NO_HOST !== null)(`random commands on the host and here${NO_HOST ?? ''}`, () => {
+  let open: { close(): void }[] = [];
+  afterEach(() => {
+    for (const side of open) side.close();
+    open = [];
+  });
+
+  for (const seed of [...FIXED_SEEDS, NEW_SEED]) {
+    it(`a hundred commands of seed ${seed}`, { timeout: 120_000 }, () => {
+      const host = new Host();
+      const ours = new Ours();
+      open.push(host, ours);
+      const commands = new RandomCommands(new SeededRandom(seed));
+      const done: string[] = [];
+      const same = (command: string): void => {
+        const expected = comparable(command, host.ip(command));
+        const actual = comparable(command, ours.ip(command));
+        const before = done.map((line) => `ip ${line}`).join('\n');
+        expect(actual, `seed ${seed}, after\n${before}\n: ip ${command}`).toEqual(expected);
+      };
+      for (let i = 0; i < COMMANDS; i++) {
+        const command = commands.next();
+        same(command);
+        done.push(command);
+        for (const dump of DUMPS) same(dump);
+      }
+      for (const way of WAYS) for (const question of QUESTIONS) same(`route get ${way}${question}`);
+    });
+  }
+});
