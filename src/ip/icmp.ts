@@ -145,11 +145,17 @@ function icmpSocketDeliver(net: IpNet, skb: SkBuff, at: number, info: number): v
   net.inetProtos.get(protocol)?.err(skb, error);
 }
 
-/** `icmp_echo`: the same bytes back. */
+/** `icmp_echo`: the same bytes back, the code too. */
 function icmpEcho(net: IpNet, sender: IcmpSender, skb: SkBuff, at: number): void {
   if (net.sysctl.ipv4.icmpEchoIgnoreAll !== 0) return;
   const rest = get32(skb.buf, at + icmp.REST);
-  sender.reply(skb, icmp.ICMP_ECHOREPLY, 0, rest, skb.buf.subarray(skb.data, skb.tail));
+  sender.reply(
+    skb,
+    icmp.ICMP_ECHOREPLY,
+    skb.buf[at + icmp.CODE]!,
+    rest,
+    skb.buf.subarray(skb.data, skb.tail),
+  );
 }
 
 /** `icmp_timestamp`: when it came and when the answer leaves, which are the same. */

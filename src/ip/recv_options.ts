@@ -36,16 +36,19 @@ export const IPSKB_OPT_RR_NEEDADDR = 0x10000;
 export const IPSKB_OPT_TS_NEEDADDR = 0x20000;
 export const IPSKB_OPT_TS_NEEDTIME = 0x40000;
 
+const CIPSO_MIN_BYTES = 8;
+
 /** Offsets from the IP header of the options that count; 0 for none. */
 interface OptionPlaces {
   srr: number;
   rr: number;
   ts: number;
+  cipso: number;
 }
 
 /** Finds the options that an answer cares for, in a header that was checked on arrival. */
 function findOptions(buf: Uint8Array, nh: number, optLen: number): OptionPlaces {
-  const places: OptionPlaces = { srr: 0, rr: 0, ts: 0 };
+  const places: OptionPlaces = { srr: 0, rr: 0, ts: 0, cipso: 0 };
   let at = nh + HEADER_LEN;
   const end = at + optLen;
   while (at < end) {
@@ -60,6 +63,7 @@ function findOptions(buf: Uint8Array, nh: number, optLen: number): OptionPlaces 
     if (type === IPOPT_LSRR || type === IPOPT_SSRR) places.srr = at - nh;
     else if (type === IPOPT_RR) places.rr = at - nh;
     else if (type === IPOPT_TIMESTAMP) places.ts = at - nh;
+    else if (type === IPOPT_CIPSO) places.cipso = at - nh;
     at += len;
   }
   return places;
@@ -81,7 +85,10 @@ export function ipOptionsRecompile(net: IpNet, skb: SkBuff): boolean {
   return compile(net, skb) < 0;
 }
 
-/** @returns -1, or the offset in memory of the byte that is wrong */
+/**
+ * @returns -1, or the offset in memory of the byte that is wrong. The options from there on are forgotten: an answer
+ * echoes only those before, and the label that was refused.
+ */
 function compile(net: IpNet, skb: SkBuff): number {
   const b = skb.buf;
   let at = skb.nh + HEADER_LEN;
@@ -97,38 +104,43 @@ function compile(net: IpNet, skb: SkBuff): number {
       at++;
       continue;
     }
-    if (at + 1 >= end) return at;
-    const len = b[at + 1]!;
-    if (len < 2 || at + len > end) return at;
-    const once = type === IPOPT_SSRR ? IPOPT_LSRR : type;
-    let bad = -1;
-    switch (type) {
-      case IPOPT_SSRR:
-      case IPOPT_LSRR:
-        if (len < 3) return at + 1;
-        if (b[at + 2]! < 4) return at + 2;
-        if (seen.has(once)) return at;
-        break;
-      case IPOPT_RR:
-        if (seen.has(once)) return at;
-        bad = receiveRecordRoute(net, skb, at, len);
-        break;
-      case IPOPT_TIMESTAMP:
-        if (seen.has(once)) return at;
-        bad = receiveTimestamp(net, skb, at, len);
-        break;
-      case IPOPT_RA:
-        if (len < 4) return at + 1;
-        break;
-      case IPOPT_CIPSO:
-        // Labels need a domain of interpretation, and there is none: the label is what is wrong.
-        return at;
+    const len = at + 1 < end ? b[at + 1]! : 0;
+    const bad = len < 2 || at + len > end ? at : compileOne(net, skb, at, len, seen);
+    if (bad >= 0) {
+      const kept = type === IPOPT_CIPSO && bad > at ? at + len : at;
+      skb.optLen = kept - skb.nh - HEADER_LEN;
+      return bad;
     }
-    if (bad >= 0) return bad;
-    seen.add(once);
     at += len;
   }
   return -1;
+}
+
+/** One option of `len` bytes; -1, or the byte that is wrong. */
+function compileOne(net: IpNet, skb: SkBuff, at: number, len: number, seen: Set<number>): number {
+  const b = skb.buf;
+  const type = b[at]!;
+  switch (type) {
+    case IPOPT_SSRR:
+    case IPOPT_LSRR:
+      if (len < 3) return at + 1;
+      if (b[at + 2]! < 4) return at + 2;
+      if (seen.has(IPOPT_LSRR)) return at;
+      seen.add(IPOPT_LSRR);
+      return -1;
+    case IPOPT_RR:
+    case IPOPT_TIMESTAMP:
+      if (seen.has(type)) return at;
+      seen.add(type);
+      return type === IPOPT_RR ? receiveRecordRoute(net, skb, at, len) : receiveTimestamp(net, skb, at, len);
+    case IPOPT_RA:
+      return len < 4 ? at + 1 : -1;
+    case IPOPT_CIPSO:
+      // A label needs a domain of interpretation, and there is none: wrong is its length, or the domain's number.
+      return len < CIPSO_MIN_BYTES ? at + 1 : at + 2;
+    default:
+      return -1;
+  }
 }
 
 function receiveRecordRoute(net: IpNet, skb: SkBuff, at: number, len: number): number {
@@ -243,6 +255,12 @@ export function ipOptionsEcho(net: IpNet, packet: EchoSource): IpOptions | null 
   if (places.rr !== 0 && !echoRecordRoute(opt, packet, nh + places.rr)) return null;
   if (places.ts !== 0 && !echoTimestamp(net, opt, packet, nh + places.ts)) return null;
   if (places.srr !== 0) echoSourceRoute(opt, packet, nh + places.srr);
+  if (places.cipso !== 0) {
+    const at = nh + places.cipso;
+    opt.cipso = opt.optlen + HEADER_LEN;
+    opt.data.set(buf.subarray(at, at + buf[at + 1]!), opt.optlen);
+    opt.optlen += buf[at + 1]!;
+  }
   while (opt.optlen & 3) opt.data[opt.optlen++] = IPOPT_END;
   return opt;
 }
