@@ -9,6 +9,7 @@
 import type { NetDevice } from '../dev/net_device.js';
 import { Flowi4 } from '../route/flow.js';
 import { ipRouteOutputFlow } from '../route/output.js';
+import type { Rtable } from '../route/rtable.js';
 import { formatIPv4, INADDR_ALLHOSTS_GROUP, IPPROTO_IGMP, ipv4IsLocalMulticast } from '../uapi/in.js';
 import * as igmp from '../wire/igmp.js';
 import { IPOPT_RA } from '../wire/ipoptions.js';
@@ -48,7 +49,10 @@ class Report {
   readonly records: OpenRecord[] = [];
   /** Bytes that still fit the device's MTU. */
   room: number;
-  constructor(dev: NetDevice) {
+  constructor(
+    dev: NetDevice,
+    readonly route: IgmpRoute,
+  ) {
     this.room = dev.mtu - IP_HEADER_BYTES - igmp.HEADER_LEN;
   }
   open(type: number, group: number): OpenRecord {
@@ -98,12 +102,14 @@ class ReportWriter {
     const query = type === igmp.V3_MODE_IS_INCLUDE || type === igmp.V3_MODE_IS_EXCLUDE;
     const change = type === igmp.V3_ALLOW_NEW_SOURCES || type === igmp.V3_BLOCK_OLD_SOURCES;
     const written = this.#addSources(pmc, type, gdeleted, sdeleted);
-    if (written === 0 && change) return;
-    if (written === 0 && (pmc.crcount !== 0 || query))
-      this.#roomFor(igmp.RECORD_LEN).open(type, pmc.multiaddr);
+    if (written < 0 || (written === 0 && change)) return;
+    if (written === 0 && (pmc.crcount !== 0 || query)) {
+      this.#roomFor(igmp.RECORD_LEN)?.open(type, pmc.multiaddr);
+    }
     if (query) pmc.gsquery = false;
   }
 
+  /** The number of sources written, -1 where the device cannot send: they stay to be told. */
   #addSources(pmc: GroupRecords, type: number, gdeleted: boolean, sdeleted: boolean): number {
     const list = sdeleted ? pmc.tomb : pmc.sources;
     if (list.size === 0) return 0;
@@ -126,7 +132,8 @@ class ReportWriter {
           if (truncate) break;
           record = null;
         }
-        record ??= this.#roomFor(igmp.RECORD_LEN + SOURCE_BYTES).open(type, pmc.multiaddr);
+        record ??= this.#roomFor(igmp.RECORD_LEN + SOURCE_BYTES)?.open(type, pmc.multiaddr) ?? null;
+        if (record === null) return -1;
         record.sources.push(psf.inaddr);
         this.#report!.room -= SOURCE_BYTES;
         written++;
@@ -146,10 +153,12 @@ class ReportWriter {
     if (report.room < bytes) this.send();
   }
 
-  /** The report, or a new one where it lacks room. */
-  #roomFor(bytes: number): Report {
+  /** The report, or a new one where it lacks room; null where the device cannot send. */
+  #roomFor(bytes: number): Report | null {
     if (this.#report !== null && this.#report.room < bytes) this.send();
-    this.#report ??= new Report(this.dev);
+    if (this.#report !== null) return this.#report;
+    const route = igmpRoute(this.net, this.dev, IGMPV3_ALL_MCR);
+    if (route !== null) this.#report = new Report(this.dev, route);
     return this.#report;
   }
 
@@ -157,8 +166,8 @@ class ReportWriter {
   send(): void {
     const report = this.#report;
     this.#report = null;
-    if (report !== null)
-      igmpXmit(this.net, this.dev, IGMPV3_ALL_MCR, { kind: 'report3', records: report.records });
+    if (report === null) return;
+    igmpXmit(this.net, this.dev, report.route, { kind: 'report3', records: report.records });
   }
 }
 
@@ -215,24 +224,36 @@ export function igmpSendOld(
   message: 'report1' | 'report2' | 'leave',
 ): void {
   if (!igmpIsReported(net, group)) return;
-  if (message === 'leave') igmpXmit(net, dev, IGMP_ALL_ROUTER, { kind: 'leave', group });
-  else igmpXmit(net, dev, group, { kind: 'report', version: message === 'report1' ? 1 : 2, group });
+  const route = igmpRoute(net, dev, message === 'leave' ? IGMP_ALL_ROUTER : group);
+  if (route === null) return;
+  if (message === 'leave') igmpXmit(net, dev, route, { kind: 'leave', group });
+  else igmpXmit(net, dev, route, { kind: 'report', version: message === 'report1' ? 1 : 2, group });
 }
 
-/** IGMP-1: TOS 0xC0, TTL 1, DF, id 0, Router Alert. */
-function igmpXmit(net: IpNet, dev: NetDevice, daddr: number, message: igmp.IgmpRepr): void {
+/** How a message leaves: its route, with destination and source. */
+interface IgmpRoute {
+  readonly rt: Rtable;
+  readonly daddr: number;
+  readonly saddr: number;
+}
+
+function igmpRoute(net: IpNet, dev: NetDevice, daddr: number): IgmpRoute | null {
   const fl4 = new Flowi4();
   fl4.daddr = daddr;
   fl4.proto = IPPROTO_IGMP;
   fl4.oif = dev.ifindex;
   const rt = ipRouteOutputFlow(net, fl4);
-  if (typeof rt === 'number') return;
+  return typeof rt === 'number' ? null : { rt, daddr, saddr: fl4.saddr };
+}
+
+/** IGMP-1: TOS 0xC0, TTL 1, DF, id 0, Router Alert. */
+function igmpXmit(net: IpNet, dev: NetDevice, route: IgmpRoute, message: igmp.IgmpRepr): void {
   const totLen = IP_HEADER_BYTES + igmp.emitLen(message);
   const skb = net.skbs.alloc(totLen);
   skb.th = skb.data + IP_HEADER_BYTES;
   skb.tail = skb.data + totLen;
   skb.len = totLen;
-  skb.dst = rt;
+  skb.dst = route.rt;
   skb.dev = dev;
   skb.priority = TC_PRIO_CONTROL;
   const header = {
@@ -242,10 +263,10 @@ function igmpXmit(net: IpNet, dev: NetDevice, daddr: number, message: igmp.IgmpR
     fragOff: ipv4.IP_DF,
     ttl: 1,
     protocol: IPPROTO_IGMP,
-    daddr,
+    daddr: route.daddr,
     options: ROUTER_ALERT,
   };
-  ipv4.emit({ ...header, saddr: igmpSource(dev, fl4.saddr, message.kind === 'report3') }, skb.buf, skb.nh);
+  ipv4.emit({ ...header, saddr: igmpSource(dev, route.saddr, message.kind === 'report3') }, skb.buf, skb.nh);
   igmp.emit(message, skb.buf, skb.th);
   if (net.tracer !== null) {
     net.tracer.event({
