@@ -41,13 +41,14 @@ import {
   Rtable,
 } from './rtable.js';
 import { fibSelectPath } from './select.js';
-import { traceStep } from './trace.js';
+import { traceFlow, traceStep } from './trace.js';
 
 /**
  * The route of a flow of ours (`ip_route_output_flow`). The flow gets the source, destination and interface that were chosen.
  * @returns the route, shared with other flows of the same nexthop, or -EINVAL, -ENETUNREACH, -ENODEV, -EHOSTUNREACH, -EACCES
  */
 export function ipRouteOutputFlow(net: RouteNet, fl4: Flowi4): Rtable | number {
+  if (net.tracer !== null) traceFlow(net, fl4);
   const rt = ipRouteOutputKeyHash(net, fl4, net.fib.outputResult);
   if (typeof rt !== 'number' && fl4.proto !== 0) fl4.oif = rt.dev.ifindex;
   return rt;

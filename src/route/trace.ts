@@ -4,6 +4,7 @@ import { formatIPv4 } from '../uapi/in.js';
 import { RT_TABLE_LOCAL } from '../uapi/rtnetlink.js';
 import type { FibRule } from './fib_lookup.js';
 import type { FibResult } from './fib_types.js';
+import type { Flowi4 } from './flow.js';
 import type { RouteNet } from './netns.js';
 
 const TABLE_NAMES: Readonly<Record<number, string>> = { 253: 'default', 254: 'main', 255: 'local' };
@@ -87,6 +88,19 @@ export function traceDefaultLookup(net: RouteNet, res: FibResult, err: number): 
     'FIB-1',
   );
   if (err === 0 && res.table!.id === 253) ruleEvent(net, 32767, 'default', routeText(res), 'FIB-1');
+}
+
+/** What a lookup is given. */
+export function traceFlow(net: RouteNet, fl4: Flowi4): void {
+  const source = fl4.saddr === 0 ? 'source open' : `from ${formatIPv4(fl4.saddr)}`;
+  const dev = fl4.oif === 0 ? 'interface open' : `out of ${net.devGetByIndex(fl4.oif)?.name ?? `index ${fl4.oif}`}`;
+  net.tracer?.event({
+    fn: 'ip_route_output_flow',
+    step: 'enter',
+    text: `to ${formatIPv4(fl4.daddr)}, ${source}, ${dev}`,
+    rule: 'ROUTE-1',
+    depth: 1,
+  });
 }
 
 /** One step of a lookup, below `ip_route_output_flow`. */
