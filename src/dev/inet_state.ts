@@ -1,6 +1,11 @@
 import type { InIfaddr } from './in_device.js';
+import type { NetDevice } from './net_device.js';
+import type { SkBuff } from './skbuff.js';
 
-/** What a Net knows of its addresses as a whole, and what address changes ask of the routing above (`fib_add_ifaddr`, `fib_del_ifaddr`). */
+/** What became of a packet that a VRF device sent: it went on, it is for ourselves (not consumed), or it was dropped. */
+export type VrfVerdict = 'sent' | 'local' | 'error';
+
+/** What a Net knows of its addresses as a whole, and what devices and addresses ask of the routing above. */
 export class InetState {
   /** Every configured address by its local part (`inet_addr_lst`); newest first, as the kernel's hash chain. */
   readonly addrHash = new Map<number, InIfaddr[]>();
@@ -10,4 +15,9 @@ export class InetState {
   fibDelIfaddr: (ifa: InIfaddr, iprim: InIfaddr) => void = () => {};
   /** Set by the routing room: gives the connected route of an address another metric. */
   fibModifyPrefixMetric: (ifa: InIfaddr, metric: number) => void = () => {};
+  /** Set by the routing room: routes a packet, `data` at its link header, that was sent to a VRF device. Consumes it but for 'local'. */
+  vrfOutbound: (skb: SkBuff, vrf: NetDevice) => VrfVerdict = (skb, vrf) => {
+    vrf.net?.skbs.free(skb);
+    return 'error';
+  };
 }

@@ -88,11 +88,10 @@ export class FibRules {
 /** The route of a flow (`fib_lookup`): 0 with `res` filled, or a negative errno. Writes the flow's VRF (VRF-2). */
 export function fibLookup(net: RouteNet, fl4: Flowi4, res: FibResult, flags: number): number {
   if (net.fib.hasCustomRules) return fibLookupRules(net, fl4, res, flags);
-  let err = -ENETUNREACH;
+  let err = -EAGAIN;
   const main = net.fib.getTable(RT_TABLE_MAIN);
   if (main !== null) err = main.trie.lookup(main, fl4, res, flags);
-  if (err !== 0) {
-    // An error route of main is overridden by what table default says, if there is such a table.
+  if (err === -EAGAIN) {
     const fallback = net.fib.getTable(RT_TABLE_DEFAULT);
     if (fallback !== null) err = fallback.trie.lookup(fallback, fl4, res, flags);
     if (err === -EAGAIN) err = -ENETUNREACH;

@@ -60,7 +60,6 @@ function fibNl2rule(net: RouteNet, msg: RuleMessage): FibRule | NetlinkResult {
   if (msg.gotoTarget !== undefined) {
     if (rule.action !== FR_ACT_GOTO) return inval('Unexpected goto');
     rule.target = msg.gotoTarget;
-    if (rule.target <= rule.pref) return inval('Backward goto not supported');
   } else if (rule.action === FR_ACT_GOTO) return inval('Missing goto target for action goto');
   if (rule.l3mdev && rule.table !== 0) return inval('l3mdev and table are mutually exclusive');
   if (msg.uidRange !== undefined) {
@@ -71,6 +70,7 @@ function fibNl2rule(net: RouteNet, msg: RuleMessage): FibRule | NetlinkResult {
   rule.ipProto = msg.ipproto ?? 0;
   const ports = setPorts(rule, msg);
   if (ports !== null) return ports;
+  if (rule.action === FR_ACT_GOTO && rule.target <= rule.pref) return inval('Backward goto not supported');
   rule.srcLen = srcLen;
   rule.src = srcLen === 0 ? 0 : msg.src!;
   rule.srcMask = inetMakeMask(srcLen);

@@ -266,7 +266,7 @@ export function fibNhMatch(cfg: FibConfig, fi: FibInfo): boolean {
     const rtnh = cfg.mp[i];
     if (rtnh === undefined) return false;
     if (rtnh.ifindex !== undefined && rtnh.ifindex !== 0 && rtnh.ifindex !== nh.oif) return false;
-    if (rtnh.gateway !== undefined && nh.gw !== 0 && rtnh.gateway !== nh.gw) return false;
+    if (rtnh.gateway !== undefined && (nh.gw === 0 || rtnh.gateway !== nh.gw)) return false;
   }
   return true;
 }

@@ -1,7 +1,13 @@
 /** `ip route get` (`inet_rtm_getroute`): which way a datagram would take. */
 import { EHOSTUNREACH, EINVAL, ENODEV, EOPNOTSUPP } from '../uapi/errno.js';
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../uapi/in.js';
-import { type NetlinkResult, type RouteMessage, RTAX_LOCK, RTAX_MTU } from '../uapi/rtnetlink.js';
+import {
+  type NetlinkResult,
+  type RouteMessage,
+  RT_TABLE_MAIN,
+  RTAX_LOCK,
+  RTAX_MTU,
+} from '../uapi/rtnetlink.js';
 import { fibDumpInfo } from './fib_frontend.js';
 import { FIB_PROPS, FibResult } from './fib_types.js';
 import { Flowi4 } from './flow.js';
@@ -53,7 +59,7 @@ export function inetRtmGetroute(net: RouteNet, request: RouteGetRequest): RouteG
   fl4.mark = request.mark;
   fl4.tos = request.tos & 0xfc;
   fl4.uid = request.uid;
-  fl4.proto = ipproto;
+  fl4.proto = ipproto === 0 ? IPPROTO_UDP : ipproto;
   fl4.sport = request.sport;
   fl4.dport = request.dport;
   const res = new FibResult();
@@ -70,7 +76,8 @@ export function inetRtmGetroute(net: RouteNet, request: RouteGetRequest): RouteG
     rt = ipRouteOutputKeyHash(net, fl4, res);
     if (typeof rt === 'number') return { error: rt };
   }
-  const tableId = res.table?.id ?? 0;
+  // Without a table, a route out of an interface that was asked for is shown as main's.
+  const tableId = res.table?.id ?? RT_TABLE_MAIN;
   if (request.fibmatch) return fibmatch(res, rt, tableId);
   return fillInfo(net, request, { fl4, res, rt, tableId });
 }
@@ -117,7 +124,7 @@ function fillInfo(net: RouteNet, request: RouteGetRequest, { fl4, res, rt, table
     error: -rt.error,
     ...(request.src === 0 ? {} : { from: request.src }),
     ...(request.mark === 0 ? {} : { mark: request.mark }),
-    ...(request.iif === 0 ? { uid: request.uid } : {}),
+    ...(request.iif === 0 || request.uid !== 0 ? { uid: request.uid } : {}),
     ...(rt.isInput ? { iif: request.iif } : {}),
   };
 }

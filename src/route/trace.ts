@@ -93,7 +93,8 @@ export function traceDefaultLookup(net: RouteNet, res: FibResult, err: number): 
 /** What a lookup is given. */
 export function traceFlow(net: RouteNet, fl4: Flowi4): void {
   const source = fl4.saddr === 0 ? 'source open' : `from ${formatIPv4(fl4.saddr)}`;
-  const dev = fl4.oif === 0 ? 'interface open' : `out of ${net.devGetByIndex(fl4.oif)?.name ?? `index ${fl4.oif}`}`;
+  const dev =
+    fl4.oif === 0 ? 'interface open' : `out of ${net.devGetByIndex(fl4.oif)?.name ?? `index ${fl4.oif}`}`;
   net.tracer?.event({
     fn: 'ip_route_output_flow',
     step: 'enter',
