@@ -5,15 +5,13 @@ import type { NetdevEvent } from '../dev/netns.js';
 import type { SkBuff } from '../dev/skbuff.js';
 import type { Rtable } from '../route/rtable.js';
 import { PACKET_BROADCAST, PACKET_LOOPBACK, PACKET_MULTICAST } from '../uapi/if.js';
-import { IPPROTO_IGMP } from '../uapi/in.js';
+import { IPPROTO_IGMP, MCAST_EXCLUDE, MCAST_INCLUDE } from '../uapi/in.js';
 import * as igmp from '../wire/igmp.js';
 import { igmpIsReported } from './igmp_report.js';
 import {
   type Group,
   type IgmpDevice,
   igmpv3ClearDelrec,
-  MCAST_EXCLUDE,
-  MCAST_INCLUDE,
   QUERY_INTERVAL_MS,
   QUERY_RESPONSE_INTERVAL_MS,
 } from './igmp_state.js';

@@ -10,17 +10,18 @@ import type { NetDevice } from '../dev/net_device.js';
 import { Flowi4 } from '../route/flow.js';
 import { ipRouteOutputFlow } from '../route/output.js';
 import type { Rtable } from '../route/rtable.js';
-import { formatIPv4, INADDR_ALLHOSTS_GROUP, IPPROTO_IGMP, ipv4IsLocalMulticast } from '../uapi/in.js';
+import {
+  formatIPv4,
+  INADDR_ALLHOSTS_GROUP,
+  IPPROTO_IGMP,
+  ipv4IsLocalMulticast,
+  MCAST_EXCLUDE,
+  MCAST_INCLUDE,
+} from '../uapi/in.js';
 import * as igmp from '../wire/igmp.js';
 import { IPOPT_RA } from '../wire/ipoptions.js';
 import * as ipv4 from '../wire/ipv4.js';
-import {
-  type GroupRecords,
-  type IgmpDevice,
-  MCAST_EXCLUDE,
-  MCAST_INCLUDE,
-  type SfSource,
-} from './igmp_state.js';
+import type { GroupRecords, IgmpDevice, SfSource } from './igmp_state.js';
 import { ipLocalOut } from './ip_output.js';
 import type { IpNet } from './netns.js';
 

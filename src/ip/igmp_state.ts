@@ -1,9 +1,8 @@
 /** What IGMP keeps: of a device (`struct in_device`'s mr_* fields), of a group, of a source. */
 import { Timer } from '../core/timers.js';
 import type { IpMcList, IpSfList } from '../dev/in_device.js';
+import { MCAST_EXCLUDE, type MCAST_INCLUDE } from '../uapi/in.js';
 
-export const MCAST_EXCLUDE = 0;
-export const MCAST_INCLUDE = 1;
 export type FilterMode = typeof MCAST_EXCLUDE | typeof MCAST_INCLUDE;
 
 /** A tick of the kernel that is held against us (HZ 250): timers of IGMP are set for two of them at least. */

@@ -2,7 +2,7 @@
 import type { InDevice } from '../dev/in_device.js';
 import { rtCacheFlush } from '../route/genid.js';
 import { EINVAL, ENODEV, ESRCH } from '../uapi/errno.js';
-import { INADDR_ALLHOSTS_GROUP } from '../uapi/in.js';
+import { INADDR_ALLHOSTS_GROUP, MCAST_EXCLUDE, MCAST_INCLUDE } from '../uapi/in.js';
 import { igmpIsReported, igmpSendOld } from './igmp_report.js';
 import {
   type FilterMode,
@@ -11,8 +11,6 @@ import {
   type IgmpDevice,
   igmpv3ClearDelrec,
   MAX_TOMBS,
-  MCAST_EXCLUDE,
-  MCAST_INCLUDE,
   QUERY_INTERVAL_MS,
   QUERY_RESPONSE_INTERVAL_MS,
   SfSource,

@@ -1,12 +1,12 @@
 /** Multicast memberships by setsockopt: IP_ADD_MEMBERSHIP and its relatives, and the protocol-independent MCAST_* (MC-20). */
 import { EADDRINUSE, EADDRNOTAVAIL, EFAULT, EINVAL, ENOBUFS } from '../uapi/errno.js';
 import * as ip from '../uapi/in.js';
+import { MCAST_EXCLUDE, MCAST_INCLUDE } from '../uapi/in.js';
 import { AF_INET } from '../uapi/socket.js';
-import { get16le, get32, get32le } from '../wire/bytes.js';
-import { MCAST_EXCLUDE, MCAST_INCLUDE } from '../udp/mc_socklist.js';
 import { ipMcJoinGroup, ipMcLeaveGroup, ipMcMsfilter, ipMcSource } from '../udp/mcast.js';
 import type { UdpNet } from '../udp/netns.js';
 import type { UdpSock } from '../udp/sock.js';
+import { get16le, get32, get32le } from '../wire/bytes.js';
 import { type Pointer, readUser } from './memory.js';
 
 const IP_MREQ_BYTES = 8;
@@ -21,7 +21,13 @@ export function isMembershipOption(name: number): boolean {
   return name >= ip.IP_ADD_MEMBERSHIP && name <= ip.MCAST_MSFILTER;
 }
 
-export function membershipOption(net: UdpNet, sk: UdpSock, name: number, optval: Pointer, optlen: number): number {
+export function membershipOption(
+  net: UdpNet,
+  sk: UdpSock,
+  name: number,
+  optval: Pointer,
+  optlen: number,
+): number {
   switch (name) {
     case ip.IP_ADD_MEMBERSHIP:
     case ip.IP_DROP_MEMBERSHIP: {
@@ -33,7 +39,9 @@ export function membershipOption(net: UdpNet, sk: UdpSock, name: number, optval:
         address: get32(b, 4),
         ifindex: b.length === IP_MREQN_BYTES ? get32le(b, 8) | 0 : 0,
       };
-      return name === ip.IP_ADD_MEMBERSHIP ? ipMcJoinGroup(net, sk, mreq, MCAST_EXCLUDE) : ipMcLeaveGroup(net, sk, mreq);
+      return name === ip.IP_ADD_MEMBERSHIP
+        ? ipMcJoinGroup(net, sk, mreq, MCAST_EXCLUDE)
+        : ipMcLeaveGroup(net, sk, mreq);
     }
     case ip.IP_BLOCK_SOURCE:
     case ip.IP_UNBLOCK_SOURCE:
@@ -54,7 +62,9 @@ export function membershipOption(net: UdpNet, sk: UdpSock, name: number, optval:
       if (b === null) return -EFAULT;
       if (get16le(b, 8) !== AF_INET) return -EINVAL;
       const mreq = { multiaddr: get32(b, 12), address: 0, ifindex: get32le(b, 0) | 0 };
-      return name === ip.MCAST_JOIN_GROUP ? ipMcJoinGroup(net, sk, mreq, MCAST_EXCLUDE) : ipMcLeaveGroup(net, sk, mreq);
+      return name === ip.MCAST_JOIN_GROUP
+        ? ipMcJoinGroup(net, sk, mreq, MCAST_EXCLUDE)
+        : ipMcLeaveGroup(net, sk, mreq);
     }
     case ip.MCAST_BLOCK_SOURCE:
     case ip.MCAST_UNBLOCK_SOURCE:
@@ -107,5 +117,11 @@ function msfilterOption(net: UdpNet, sk: UdpSock, optval: Pointer, optlen: numbe
   if (count >= 0x1fffffff || count > net.sysctl.ipv4.igmpMaxMsf) return -ENOBUFS;
   if (MSFILTER_BYTES + count * 4 > optlen) return -EINVAL;
   const sources = Array.from({ length: count }, (_, i) => get32(b, MSFILTER_BYTES + i * 4));
-  return ipMcMsfilter(net, sk, { multiaddr: get32(b, 0), address: get32(b, 4), ifindex: 0 }, get32le(b, 8), sources);
+  return ipMcMsfilter(
+    net,
+    sk,
+    { multiaddr: get32(b, 0), address: get32(b, 4), ifindex: 0 },
+    get32le(b, 8),
+    sources,
+  );
 }

@@ -59,6 +59,10 @@ export const IP_UNICAST_IF = 50;
 export const IP_LOCAL_PORT_RANGE = 51;
 export const IP_PROTOCOL = 52;
 
+/** Filter modes of a multicast membership. */
+export const MCAST_EXCLUDE = 0;
+export const MCAST_INCLUDE = 1;
+
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;
 export const IP_PMTUDISC_DO = 2;

@@ -1,6 +1,6 @@
 /** Source filters of a socket's memberships (`ip_mc_sf_allow`). */
-import { ipv4IsMulticast } from '../uapi/in.js';
-import { MCAST_EXCLUDE, type McSock } from './mc_socklist.js';
+import { ipv4IsMulticast, MCAST_EXCLUDE } from '../uapi/in.js';
+import type { McSock } from './mc_socklist.js';
 
 /**
  * May a socket have a datagram from `rmtAddr` to the group `locAddr`, which came by `dif` (in the VRF of `sdif`, or 0)? Without a membership

@@ -1,7 +1,5 @@
 import type { FilterMode } from '../ip/igmp_state.js';
 
-export { MCAST_EXCLUDE, MCAST_INCLUDE } from '../ip/igmp_state.js';
-
 /** One multicast membership of a socket (`struct ip_mc_socklist`). */
 export interface IpMcSocklist {
   readonly multiaddr: number;

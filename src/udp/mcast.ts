@@ -6,8 +6,8 @@ import { ipDevFind } from '../route/addr_type.js';
 import { Flowi4 } from '../route/flow.js';
 import { ipRouteOutputFlow } from '../route/output.js';
 import { EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENOBUFS, ENODEV } from '../uapi/errno.js';
-import { ipv4IsMulticast } from '../uapi/in.js';
-import { type IpMcSocklist, MCAST_EXCLUDE, MCAST_INCLUDE, type McSock } from './mc_socklist.js';
+import { ipv4IsMulticast, MCAST_EXCLUDE, MCAST_INCLUDE } from '../uapi/in.js';
+import type { IpMcSocklist, McSock } from './mc_socklist.js';
 import type { UdpNet } from './netns.js';
 
 /** What memberships cost of option memory (`sock_kmalloc`): bytes of a membership, of a filter, of a source in it. */

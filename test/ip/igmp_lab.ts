@@ -6,8 +6,8 @@ import { LoopbackDevice } from '../../src/dev/loopback.js';
 import { MemoryDevice } from '../../src/dev/memory.js';
 import { igmpInit } from '../../src/ip/igmp.js';
 import { ipInit } from '../../src/ip/ip_input.js';
-import { formatIPv4, parseIPv4 } from '../../src/uapi/in.js';
-import { MCAST_EXCLUDE, MCAST_INCLUDE, type McSock } from '../../src/udp/mc_socklist.js';
+import { formatIPv4, MCAST_EXCLUDE, MCAST_INCLUDE, parseIPv4 } from '../../src/uapi/in.js';
+import type { McSock } from '../../src/udp/mc_socklist.js';
 import {
   ipMcDropSocket,
   ipMcJoinGroup,
