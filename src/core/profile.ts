@@ -13,6 +13,10 @@ export interface KernelProfile {
   readonly gsoLimitOfPayload: boolean;
   /** GSO-5: a device without checksum offload refuses UDP_SEGMENT with EIO. */
   readonly gsoNeedsDeviceCsum: boolean;
+  /** TUN-11: a TAP can take whole UDP_SEGMENT sends (USO4 with USO6). */
+  readonly tunUso: boolean;
+  /** SOPT-42: UDP_ENCAP knows the ESP encapsulation of the drafts, 1. */
+  readonly udpEncapNonIke: boolean;
   /** SEND-22: the bits of the TOS byte that routing sees. */
   readonly routingTosMask: number;
   /** SEND-9: any control data takes a connected send off its cached route, not only an IP-level message. */
@@ -53,6 +57,8 @@ const v6_18: KernelProfile = {
   gsoSizeOfPayload: true,
   gsoLimitOfPayload: true,
   gsoNeedsDeviceCsum: false,
+  tunUso: true,
+  udpEncapNonIke: false,
   routingTosMask: 0xfc,
   anyCmsgLeavesFastPath: false,
   cmsgPriority: true,
@@ -73,24 +79,21 @@ const v6_18: KernelProfile = {
   optmemMax: 131072,
 };
 
+/** The last of the 6.1 series: much of what 6.2 to 6.17 mended was taken over into it. */
 const v6_1: KernelProfile = {
   ...v6_18,
   name: '6.1',
-  udpMaxSegments: 64,
-  gsoSizeErrno: EINVAL,
-  gsoSizeOfPayload: false,
-  gsoLimitOfPayload: false,
   gsoNeedsDeviceCsum: true,
+  tunUso: false,
+  udpEncapNonIke: true,
   routingTosMask: 0x1e,
   anyCmsgLeavesFastPath: true,
   cmsgPriority: false,
   cmsgTsOptId: false,
   cmsgDevmem: false,
   tosTakenAtStart: false,
-  nonlocalSourceErrno: EINVAL,
   multipathSourceAffinity: false,
   broadcastRouteMetrics: false,
-  localPortRange: false,
   outTransmits: false,
   ruleDscp: false,
   wmemMax: 212992,
@@ -98,7 +101,18 @@ const v6_1: KernelProfile = {
   optmemMax: 20480,
 };
 
-const v5_4: KernelProfile = { ...v6_1, name: '5.4', sourceRouteNeedsNetRaw: false, subnetZeroBroadcast: true };
+const v5_4: KernelProfile = {
+  ...v6_1,
+  name: '5.4',
+  udpMaxSegments: 64,
+  gsoSizeErrno: EINVAL,
+  gsoSizeOfPayload: false,
+  gsoLimitOfPayload: false,
+  nonlocalSourceErrno: EINVAL,
+  localPortRange: false,
+  sourceRouteNeedsNetRaw: false,
+  subnetZeroBroadcast: true,
+};
 
 export const KERNEL_PROFILES: Readonly<Record<KernelProfile['name'], KernelProfile>> = {
   '6.18': v6_18,

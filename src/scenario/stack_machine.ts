@@ -126,6 +126,8 @@ export class StackMachine implements Machine {
     const csum = offload.includes('CSUM');
     if (offload.includes('USO4') !== offload.includes('USO6'))
       throw new ScenarioError('USO4 and USO6 go together');
+    if (csum && offload.includes('USO4') && !this.net.profile.tunUso)
+      throw new ScenarioError(`a TAP of Linux ${this.net.profile.name} does not take USO4`);
     const name = spec.name ?? DEFAULT_TAP_NAME;
     const tap = new MemoryDevice({
       name,

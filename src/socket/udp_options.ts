@@ -16,7 +16,7 @@ import { udpPushPendingFrames } from '../udp/sendmsg.js';
 import type { UdpSock } from '../udp/sock.js';
 import { type Pointer, readUser } from './memory.js';
 
-const UDP_ENCAP_ESPINUDP = 2;
+const UDP_ENCAP_ESPINUDP_NON_IKE = 1;
 const UDP_ENCAP_L2TPINUDP = 3;
 const MIN_COVERAGE = 8;
 
@@ -32,7 +32,8 @@ export function udpSetsockopt(net: UdpNet, sk: UdpSock, name: number, optval: Po
       if (val === 0 && sk.pending !== 0) udpPushPendingFrames(net, sk);
       return 0;
     case UDP_ENCAP:
-      if (val !== 0 && val !== UDP_ENCAP_ESPINUDP && val !== UDP_ENCAP_L2TPINUDP) return -ENOPROTOOPT;
+      if (val === UDP_ENCAP_ESPINUDP_NON_IKE && !net.profile.udpEncapNonIke) return -ENOPROTOOPT;
+      if (val < 0 || val > UDP_ENCAP_L2TPINUDP) return -ENOPROTOOPT;
       sk.encapType = val;
       return 0;
     case UDP_NO_CHECK6_TX:
