@@ -1,6 +1,7 @@
 // A vitest reporter that leaves the totals, the reasons of skips and the slowest files for scripts/run-tests.mjs.
 import { writeFileSync } from 'node:fs';
 
+// biome-ignore lint/style/noDefaultExport: vitest takes a reporter file's default export.
 export default class TotalsReporter {
   onTestRunEnd(modules, unhandledErrors) {
     const totals = { passed: 0, failed: 0, skipped: [], unhandled: unhandledErrors.length, slowest: [] };

@@ -1,7 +1,5 @@
 /** From a queue of payload to the neighbour (`net/ipv4/ip_output.c`). */
-import { HOST_LITTLE_ENDIAN } from '../wire/bytes.js';
-import { ipFastCsum } from '../wire/checksum.js';
-import * as ipv4 from '../wire/ipv4.js';
+
 import { netifRx } from '../dev/receive.js';
 import { CHECKSUM_NONE, CHECKSUM_UNNECESSARY, type SkBuff } from '../dev/skbuff.js';
 import { neighOutput } from '../neigh/output.js';
@@ -15,10 +13,14 @@ import {
   RTCF_MULTICAST,
   type Rtable,
 } from '../route/rtable.js';
+import { l3mdevIpOut } from '../route/vrf.js';
 import { EINVAL, ENOBUFS } from '../uapi/errno.js';
 import { ETH_P_IP, PACKET_LOOPBACK } from '../uapi/if.js';
 import { IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT } from '../uapi/in.js';
 import { RTN_BROADCAST, RTN_MULTICAST } from '../uapi/rtnetlink.js';
+import { HOST_LITTLE_ENDIAN, htons } from '../wire/bytes.js';
+import { ipFastCsum } from '../wire/checksum.js';
+import * as ipv4 from '../wire/ipv4.js';
 import { IP_MAX_MTU } from './append.js';
 import type { CorkState } from './cork.js';
 import { ipFragment } from './fragment.js';
@@ -82,7 +84,7 @@ export function ipMakeSkbFromQueue(net: IpNet, sk: InetSock, fl4: Flowi4, cork: 
     net.tracer.event({
       fn: 'ip_make_skb',
       step: 'header',
-      text: `${skb.len} bytes, path MTU ${mtu}; ttl ${ttl}, tos 0x${tos.toString(16)}${df !== 0 ? ', DF' : ''}`,
+      text: `${skb.len} bytes, path MTU ${mtu}; ttl ${ttl}, tos 0x${tos.toString(16).padStart(2, '0')}${df !== 0 ? ', DF' : ''}`,
       rule: df !== 0 || pmtudisc === IP_PMTUDISC_WANT ? 'IPH-10' : 'PMTU-2',
       depth: 1,
       data: { len: skb.len, mtu, ttl, tos, df: df !== 0, pmtudisc },
@@ -90,13 +92,13 @@ export function ipMakeSkbFromQueue(net: IpNet, sk: InetSock, fl4: Flowi4, cork: 
     net.tracer.event({
       fn: 'ip_select_ident',
       step: 'id',
-      text: `0x${id.toString(16)}, ${sk.daddr !== 0 ? "the connected socket's counter" : id === 0 ? 'none: DF and no local fragmentation' : 'from the generator of this address pair'}`,
+      text: `0x${id.toString(16).padStart(4, '0')}, ${sk.daddr !== 0 ? "the connected socket's counter" : id === 0 ? 'none: DF and no local fragmentation' : 'from the generator of this address pair'}`,
       rule: sk.daddr !== 0 ? 'IPID-1' : id === 0 ? 'IPID-2' : 'IPID-3',
       depth: 2,
       data: { id },
     });
   }
-  writeIpHeader(net, skb, 5 + (optlen >> 2), tos, skb.len, id, df, ttl, sk.protocol, fl4.saddr, fl4.daddr);
+  writeIpHeader(net, skb, 5 + (optlen >> 2), tos, skb.len, id, df, ttl, sk.protocol, fl4.saddr | 0, fl4.daddr | 0);
   if (optlen !== 0) {
     skb.optLen = optlen;
     ipOptionsBuild(skb.buf, skb.nh, cork.opt, cork.addr, net.clock.wall());
@@ -110,7 +112,10 @@ export function ipMakeSkbFromQueue(net: IpNet, sk: InetSock, fl4: Flowi4, cork: 
   return skb;
 }
 
-/** Writes the 20 fixed bytes, the checksum left zero; four bytes at a time where the packet lies aligned in the arena. */
+/**
+ * Writes the 20 fixed bytes, the checksum left zero; four bytes at a time where the packet lies aligned in the arena. Addresses may be
+ * signed: as small integers they cost no memory on the way here.
+ */
 export function writeIpHeader(
   net: IpNet,
   skb: SkBuff,
@@ -165,12 +170,9 @@ export function ipSendSkb(net: IpNet, sk: InetSock | null, skb: SkBuff): number 
 /** Sends a packet whose header lacks only length and checksum (`ip_local_out`). Consumes it. */
 export function ipLocalOut(net: IpNet, sk: InetSock | null, skb: SkBuff): number {
   net.mib.Ip.OutRequests++;
-  const b = skb.buf;
-  const nh = skb.nh;
-  const totLen = skb.len <= IP_MAX_MTU ? skb.len : 0;
-  ipv4.setTotLen(b, nh, totLen);
-  ipSendCheck(b, nh);
+  ipSetTotLenAndCheck(net, skb);
   skb.protocol = ETH_P_IP;
+  if (skb.dst!.dev.master !== null && !l3mdevIpOut(net, skb, skb.dst!.dev)) return 0;
   if (net.localOutHook !== null) {
     const verdict = net.localOutHook(skb);
     if (verdict < 0) {
@@ -179,6 +181,24 @@ export function ipLocalOut(net: IpNet, sk: InetSock | null, skb: SkBuff): number
     }
   }
   return dstOutput(net, sk, skb);
+}
+
+/** Total length and header checksum, the last words of a header (`iph_set_totlen`, `ip_send_check`). */
+function ipSetTotLenAndCheck(net: IpNet, skb: SkBuff): void {
+  const nh = skb.nh;
+  const totLen = skb.len <= IP_MAX_MTU ? skb.len : 0;
+  if (skb.slot < 0 || skb.optLen !== 0) {
+    ipv4.setTotLen(skb.buf, nh, totLen);
+    ipSendCheck(skb.buf, nh);
+    return;
+  }
+  // Ten native words; the sum's byte order does not matter to it (RFC 1071).
+  const w = net.arena.u16;
+  const i = nh >> 1;
+  w[i + 1] = htons(totLen);
+  let sum = w[i]! + w[i + 1]! + w[i + 2]! + w[i + 3]! + w[i + 4]! + w[i + 6]! + w[i + 7]! + w[i + 8]! + w[i + 9]!;
+  sum = (sum >>> 16) + (sum & 0xffff);
+  w[i + 5] = ~(sum + (sum >>> 16));
 }
 
 /** `dst_output` */
@@ -216,7 +236,6 @@ function ipMcOutput(net: IpNet, sk: InetSock | null, skb: SkBuff, rt: Rtable): n
 /** `dev_loopback_xmit`: a copy into our own input, routed already. */
 function devLoopbackXmit(net: IpNet, skb: SkBuff): void {
   const copy = net.skbs.copy(skb);
-  copy.truesize = 0;
   copy.pktType = PACKET_LOOPBACK;
   if (copy.ipSummed === CHECKSUM_NONE) copy.ipSummed = CHECKSUM_UNNECESSARY;
   netifRx(net, copy);

@@ -101,13 +101,16 @@ export function sockSetsockopt(net: UdpNet, sk: UdpSock, name: number, optval: P
     case so.SO_TIMESTAMP:
     case so.SO_TIMESTAMP_NEW:
       sk.rcvtstamp = on ? 1 : 0;
+      sk.tstampNew = on && name === so.SO_TIMESTAMP_NEW;
       return 0;
     case so.SO_TIMESTAMPNS:
     case so.SO_TIMESTAMPNS_NEW:
       sk.rcvtstamp = on ? 2 : 0;
+      sk.tstampNew = on && name === so.SO_TIMESTAMPNS_NEW;
       return 0;
     case so.SO_TIMESTAMPING:
     case so.SO_TIMESTAMPING_NEW:
+      sk.tstampNew = name === so.SO_TIMESTAMPING_NEW;
       return setTimestamping(sk, val, optlen, optval);
     case so.SO_RCVLOWAT:
       sk.rcvlowat = val < 0 ? INT_MAX : val === 0 ? 1 : val;
@@ -291,11 +294,12 @@ export function sockGetsockopt(net: UdpNet, sk: UdpSock, name: number, len: numb
     case so.SO_LINGER:
       return two(recall(sk, name) !== 0 ? 1 : 0, 0);
     case so.SO_TIMESTAMP:
+      return int(sk.rcvtstamp === 1 && !sk.tstampNew ? 1 : 0);
     case so.SO_TIMESTAMP_NEW:
-      return int(sk.rcvtstamp === 1 ? 1 : 0);
+      return int(sk.rcvtstamp !== 0 && sk.tstampNew ? 1 : 0);
     case so.SO_TIMESTAMPNS:
     case so.SO_TIMESTAMPNS_NEW:
-      return int(sk.rcvtstamp === 2 ? 1 : 0);
+      return int(sk.rcvtstamp === 2 && sk.tstampNew === (name === so.SO_TIMESTAMPNS_NEW) ? 1 : 0);
     case so.SO_TIMESTAMPING:
     case so.SO_TIMESTAMPING_NEW:
       return two(sk.tsflags, 0);

@@ -336,7 +336,7 @@ export class Syscalls {
   }
 
   #enter(): void {
-    this.#net.jiffies = this.#net.clock.now();
+    this.#net.jiffies = this.#net.clock.coarse();
   }
   #leave(result: number): number {
     this.#net.flush();

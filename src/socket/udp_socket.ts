@@ -88,7 +88,7 @@ export class UdpSocket {
   sendmmsg(messages: readonly Message[], flags = 0): number {
     let sent = 0;
     let result = 0;
-    this.#net.jiffies = this.#net.clock.now();
+    this.#net.jiffies = this.#net.clock.coarse();
     for (; sent < messages.length; sent++) {
       const message = messages[sent]!;
       this.#prepare('sendmmsg', message.name ?? null, flags);
@@ -124,7 +124,7 @@ export class UdpSocket {
   }
 
   #begin(syscall: string, to: SocketAddress | null, flags: number): void {
-    this.#net.jiffies = this.#net.clock.now();
+    this.#net.jiffies = this.#net.clock.coarse();
     this.#prepare(syscall, to, flags);
   }
 

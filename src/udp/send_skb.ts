@@ -4,6 +4,7 @@ import type { CorkState } from '../ip/cork.js';
 import { ipSendSkb } from '../ip/ip_output.js';
 import type { Flowi4 } from '../route/flow.js';
 import { EINVAL, EIO, ENOBUFS } from '../uapi/errno.js';
+import { htons } from '../wire/bytes.js';
 import { csumFold, csumFold16, csumPartial, csumTcpudpNofold } from '../wire/checksum.js';
 import * as udp from '../wire/udp.js';
 import type { UdpNet } from './netns.js';
@@ -19,10 +20,21 @@ export function udpSendSkb(net: UdpNet, sk: UdpSock, skb: SkBuff, fl4: Flowi4, c
   const len = skb.len - (th - skb.nh);
   const datalen = len - udp.HEADER_LEN;
   const b = skb.buf;
-  udp.setSource(b, th, sk.num);
-  udp.setDest(b, th, fl4.dport);
-  udp.setLen(b, th, len);
-  udp.setCheck(b, th, 0);
+  const saddr = fl4.saddr | 0;
+  const daddr = fl4.daddr | 0;
+  if (skb.slot >= 0) {
+    const w = net.arena.u16;
+    const i = th >> 1;
+    w[i] = htons(sk.num);
+    w[i + 1] = htons(fl4.dport);
+    w[i + 2] = htons(len);
+    w[i + 3] = 0;
+  } else {
+    udp.setSource(b, th, sk.num);
+    udp.setDest(b, th, fl4.dport);
+    udp.setLen(b, th, len);
+    udp.setCheck(b, th, 0);
+  }
 
   if (cork.gsoSize !== 0) {
     const err = udpGsoCheck(net, sk, skb, cork, datalen);
@@ -39,7 +51,7 @@ export function udpSendSkb(net: UdpNet, sk: UdpSock, skb: SkBuff, fl4: Flowi4, c
 
   if (skb.gsoSize !== 0 || (skb.ipSummed === CHECKSUM_PARTIAL && !sk.isUdplite && !sk.noCheckTx)) {
     // CSUM-2: the device, or the segmentation, finishes it.
-    const pseudo = csumTcpudpNofold(fl4.saddr, fl4.daddr, len, sk.protocol, 0);
+    const pseudo = csumTcpudpNofold(saddr, daddr, len, sk.protocol, 0);
     udp.setCheck(b, th, csumFold16(pseudo));
     skb.csumStart = th;
     skb.csumOffset = udp.CHECK;
@@ -47,7 +59,7 @@ export function udpSendSkb(net: UdpNet, sk: UdpSock, skb: SkBuff, fl4: Flowi4, c
   } else if (sk.isUdplite || !sk.noCheckTx) {
     skb.ipSummed = CHECKSUM_NONE;
     const sum = sk.isUdplite ? udpliteCsum(net, sk, skb, len) : skbChecksum(net, skb, th, len);
-    const check = csumFold(csumTcpudpNofold(fl4.saddr, fl4.daddr, len, sk.protocol, sum));
+    const check = csumFold(csumTcpudpNofold(saddr, daddr, len, sk.protocol, sum));
     udp.setCheck(b, th, check === 0 ? 0xffff : check);
   } else skb.ipSummed = CHECKSUM_NONE;
 

@@ -15,6 +15,11 @@ export type Malformed =
 /** True if this machine keeps the low byte first; virtio_net_hdr and the word-wise checksum depend on it. */
 export const HOST_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
+/** A 16-bit value as it lies in memory in network order, read as a native word. */
+export function htons(value: number): number {
+  return HOST_LITTLE_ENDIAN ? ((value & 0xff) << 8) | ((value >>> 8) & 0xff) : value & 0xffff;
+}
+
 /** Reads a 16-bit field. */
 export function get16(buf: Uint8Array, off: number): number {
   return (buf[off]! << 8) | buf[off + 1]!;
