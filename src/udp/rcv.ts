@@ -16,9 +16,10 @@ import { csumFold, csumPartial, csumTcpudpNofold } from '../wire/checksum.js';
 import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.js';
 import * as ipv4 from '../wire/ipv4.js';
 import * as udp from '../wire/udp.js';
+import { wsumPartial, wsumSub } from '../wire/wsum.js';
 import { ipMcSfAllow } from './mc_sf.js';
 import type { UdpNet } from './netns.js';
-import { IP_CMSG_PKTINFO, wsumPartial, wsumSub } from './recv_cmsg.js';
+import { IP_CMSG_PKTINFO } from './recv_cmsg.js';
 import type { UdpSock } from './sock.js';
 import { udpErr } from './udp_err.js';
 import { type UdpTable, udp4LibLookup, udpSkBoundDevEq } from './udp_table.js';
@@ -209,7 +210,8 @@ function segment(net: UdpNet, skb: SkBuff, at: number, bytes: number): SkBuff {
   seg.data = seg.th;
   seg.tail = seg.nh + headerBytes + bytes;
   seg.len = udp.HEADER_LEN + bytes;
-  seg.truesize = skbTruesize(headerBytes + bytes);
+  // Its headers lie in memory of their own, its payload stays where it was.
+  seg.truesize = skbTruesize(headerBytes) + bytes;
   seg.dev = skb.dev;
   seg.dst = skb.dst;
   seg.mark = skb.mark;

@@ -14,8 +14,11 @@ import {
   AF_INET,
   MSG_CTRUNC,
   SO_TIMESTAMP,
+  SO_TIMESTAMP_NEW,
   SO_TIMESTAMPING,
+  SO_TIMESTAMPING_NEW,
   SO_TIMESTAMPNS,
+  SO_TIMESTAMPNS_NEW,
   SOF_TIMESTAMPING_SOFTWARE,
   SOL_IP,
   SOL_SOCKET,
@@ -23,6 +26,7 @@ import {
 import { get16, get32, HOST_LITTLE_ENDIAN, put16, put32 } from '../wire/bytes.js';
 import type { Cmsg } from '../wire/cmsg.js';
 import { DADDR, HEADER_LEN, TOS, TTL } from '../wire/ipv4.js';
+import { wsumPartial, wsumSub } from '../wire/wsum.js';
 
 /** Bits of `UdpSock.cmsgFlags`: which IP-level control messages a socket wants (`IP_CMSG_*`). */
 export const IP_CMSG_PKTINFO = 1;
@@ -118,6 +122,8 @@ export interface TimestampWishes {
   readonly rcvtstamp: number;
   /** SOF_TIMESTAMPING_* */
   readonly tsflags: number;
+  /** Under the names that came with 64-bit time. */
+  readonly tstampNew: boolean;
 }
 
 /** The time that a received packet carries for a socket: 0 where the socket has not asked for packets to be timed. */
@@ -133,12 +139,14 @@ export function sockRecvTimestamp(
   errQueue: boolean,
   into: Cmsg[],
 ): void {
-  const { rcvtstamp, tsflags } = wishes;
+  const { rcvtstamp, tsflags, tstampNew } = wishes;
   if (rcvtstamp !== 0) {
     const ns = rcvtstamp === RCVTSTAMP_NS;
+    const nsType = tstampNew ? SO_TIMESTAMPNS_NEW : SO_TIMESTAMPNS;
+    const usType = tstampNew ? SO_TIMESTAMP_NEW : SO_TIMESTAMP;
     const time = new Uint8Array(16);
     putTime(time, 0, wallMs === 0 ? nowMs : wallMs, ns ? 1e6 : 1e3);
-    into.push({ level: SOL_SOCKET, type: ns ? SO_TIMESTAMPNS : SO_TIMESTAMP, data: time });
+    into.push({ level: SOL_SOCKET, type: ns ? nsType : usType, data: time });
   }
   if ((tsflags & SOF_TIMESTAMPING_SOFTWARE) === 0 || wallMs === 0) return;
   const filtered =
@@ -146,7 +154,7 @@ export function sockRecvTimestamp(
   if (filtered && !errQueue) return;
   const stamps = new Uint8Array(48);
   putTime(stamps, 0, wallMs, 1e6);
-  into.push({ level: SOL_SOCKET, type: SO_TIMESTAMPING, data: stamps });
+  into.push({ level: SOL_SOCKET, type: tstampNew ? SO_TIMESTAMPING_NEW : SO_TIMESTAMPING, data: stamps });
 }
 
 /** A `sockaddr_in` of 16 bytes. */
@@ -186,33 +194,4 @@ function putTime(b: Uint8Array, off: number, wallMs: number, perMs: number): voi
   putNative32(b, off + low, seconds >>> 0);
   putNative32(b, off + (low ^ 4), Math.floor(seconds / 0x1_0000_0000));
   putNative32(b, off + 8 + low, rest);
-}
-
-/**
- * The kernel's own partial sum (`__wsum`): 32-bit words in the machine's order added with end-around carry. IP_CHECKSUM shows
- * it raw, so the 16-bit sums of `wire/` would not do. An odd tail counts as if zero bytes followed.
- */
-export function wsumPartial(b: Uint8Array, off: number, len: number): number {
-  let sum = 0;
-  const end = off + (len & ~3);
-  for (let at = off; at < end; at += 4) sum += word(b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!);
-  const left = len & 3;
-  if (left > 0) sum += word(b[end]!, left > 1 ? b[end + 1]! : 0, left > 2 ? b[end + 2]! : 0, 0);
-  return wsumFold(sum);
-}
-export function wsumAdd(a: number, b: number): number {
-  return wsumFold(a + b);
-}
-export function wsumSub(a: number, b: number): number {
-  return wsumFold(a + (~b >>> 0));
-}
-function wsumFold(sum: number): number {
-  let s = sum;
-  while (s > 0xffffffff) s = Math.floor(s / 0x1_0000_0000) + (s % 0x1_0000_0000);
-  return s;
-}
-function word(a: number, b: number, c: number, d: number): number {
-  return HOST_LITTLE_ENDIAN
-    ? (a | (b << 8) | (c << 16) | (d << 24)) >>> 0
-    : ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
 }

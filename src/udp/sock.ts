@@ -103,6 +103,8 @@ export class UdpSock implements InetSock {
   tskey = 0;
   /** SO_TIMESTAMP 1, SO_TIMESTAMPNS 2 for received datagrams, 0 off. */
   rcvtstamp = 0;
+  /** The names of the timestamp options are those of 64-bit time (`SOCK_TSTAMP_NEW`). */
+  tstampNew = false;
   rxqOvfl = false;
   peekOff = -1;
   /** ms; Infinity waits for ever, 0 never waits. */
