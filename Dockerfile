@@ -22,8 +22,10 @@ RUN npm run build \
  && test -x dist/cli/main.js && test -f build/Release/udptap.node
 
 FROM node:20-bookworm-slim
+# As root tcpdump insists on becoming somebody else, which a container without CAP_SETUID cannot; so it may capture as anybody.
 RUN apt-get update -qq \
- && apt-get install -y -qq --no-install-recommends iproute2 tcpdump \
+ && apt-get install -y -qq --no-install-recommends iproute2 libcap2-bin tcpdump \
+ && setcap cap_net_raw+ep /usr/bin/tcpdump \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/udptap
 COPY --from=build /build/package.json ./

@@ -1,8 +1,10 @@
 /** Hears every frame on the line: counts, hands on to the capture, and keeps what is to be printed until its fate is known. */
 import type { PacketTap } from '../dev/tap_point.js';
 import { ETH_P_ARP, ETH_P_IP } from '../uapi/if.js';
+import { IPPROTO_UDP, IPPROTO_UDPLITE } from '../uapi/in.js';
 import * as arp from '../wire/arp.js';
 import * as ethernet from '../wire/ethernet.js';
+import * as ipv4 from '../wire/ipv4.js';
 
 export interface WatchedFrame {
   /** Wall-clock milliseconds. */
@@ -17,8 +19,14 @@ type PacketArguments = Parameters<PacketTap['packet']>;
 /** Frames kept before the capture is open, and between two looks at them. */
 const MAX_KEPT = 65536;
 
+function isDatagram(buf: Uint8Array, off: number, len: number): boolean {
+  if (len < ipv4.HEADER_LEN) return false;
+  const protocol = ipv4.protocol(buf, off);
+  return protocol === IPPROTO_UDP || protocol === IPPROTO_UDPLITE;
+}
+
 export class FrameWatch implements PacketTap {
-  /** Frames that went out since the last `take`, and what they hold. */
+  /** Frames of datagrams that went out since the last `take`; ICMP and IGMP are the stack's own. */
   ipFrames = 0;
   ipBytes = 0;
   arpRequests = 0;
@@ -39,7 +47,7 @@ export class FrameWatch implements PacketTap {
     const isLoopback = device.name === 'lo';
     if (dir === 4) {
       const type = len >= ethernet.HEADER_LEN ? ethernet.etherType(buf, off) : 0;
-      if (type === ETH_P_IP) {
+      if (type === ETH_P_IP && isDatagram(buf, off + ethernet.HEADER_LEN, len - ethernet.HEADER_LEN)) {
         this.ipFrames++;
         this.ipBytes += len;
       } else if (type === ETH_P_ARP && arp.operation(buf, off + ethernet.HEADER_LEN) === arp.OP_REQUEST) {

@@ -98,9 +98,14 @@ export async function openRawOutput(request: SendRequest): Promise<RawOutput> {
     await closed;
   };
   try {
-    const ours = request.networkGiven
-      ? request.network.ours
-      : [`${await hostSource(request.to.address, request.to.port)}/32`];
+    const source = request.networkGiven ? null : await hostSource(request.to.address, request.to.port);
+    if (source === request.to.address) {
+      throw new CommandError(
+        `${source} is this host's own address, and --raw sends to others`,
+        'without --raw the TAP reaches this host',
+      );
+    }
+    const ours = source === null ? request.network.ours : [`${source}/32`];
     return {
       ours,
       settle,

@@ -28,6 +28,8 @@ const BATCH = 64;
 const MAX_BUSY_MS = 10;
 /** A neighbour that has not answered by then will not: three requests, a second apart. */
 const RESOLVE_MS = 4000;
+/** An answer that comes sooner needs no mention: its frame is printed anyway. */
+const WAITING_MS = 200;
 
 export class Sender {
   readonly totals: Totals = { sent: 0, waiting: 0, failed: 0, frames: 0, bytes: 0, replies: 0 };
@@ -182,12 +184,13 @@ export class Sender {
   async #resolve(number: number): Promise<{ refused: number }> {
     const { line, report, watch, stop } = this.#o;
     const before = this.totals.frames;
-    report.waiting(this.#now(), number);
     this.totals.waiting++;
     const interrupted = new Promise<void>((resolve) => {
       stop.addEventListener('abort', () => resolve(), { once: true });
     });
+    const patience = setTimeout(() => report.waiting(this.#now(), number), WAITING_MS);
     await Promise.race([line.net.drain(RESOLVE_MS), interrupted]);
+    clearTimeout(patience);
     await line.settle();
     const asked = watch.arpRequests > 0;
     const heard = this.#print();
