@@ -257,6 +257,7 @@ function igmpXmit(net: IpNet, dev: NetDevice, route: IgmpRoute, message: igmp.Ig
   skb.dst = route.rt;
   skb.dev = dev;
   skb.priority = TC_PRIO_CONTROL;
+  skb.optLen = ROUTER_ALERT.length;
   const header = {
     tos: 0xc0,
     totLen,

@@ -112,7 +112,8 @@ function releaseSources(sk: McSock, iml: IpMcSocklist): void {
 /**
  * Adds one source to a membership's filter, or takes it out (`ip_mc_source`): IP_ADD_SOURCE_MEMBERSHIP and IP_DROP_SOURCE_MEMBERSHIP with
  * MCAST_INCLUDE, IP_BLOCK_SOURCE and IP_UNBLOCK_SOURCE with MCAST_EXCLUDE.
- * @returns 0, -EINVAL (no group, not joined, or a filter of the other mode), -ENODEV, -EADDRNOTAVAIL (nothing to do), -ENOBUFS (`igmp_max_msf`)
+ * @returns 0, -EINVAL (no group, not joined, or a filter of the other mode), -ENODEV, -EADDRNOTAVAIL (nothing to do), or -ENOBUFS
+ *   (`igmp_max_msf`)
  */
 export function ipMcSource(
   net: UdpNet,
