@@ -8,7 +8,7 @@ import type { KernelLink } from './veth.js';
 /** Sends that are under way at once: enough that the event loop's turns weigh nothing. */
 const UNDER_WAY = 256;
 
-export async function openDgram({ payload, frames }: DuelTask, link: KernelLink, connected: boolean): Promise<Side> {
+export async function openDgram({ payload }: DuelTask, link: KernelLink, connected: boolean): Promise<Side> {
   const socket = createSocket('udp4');
   if (connected) await new Promise<void>((resolve) => socket.connect(PORT, link.address, resolve));
   const data = new Uint8Array(payload);
@@ -22,12 +22,11 @@ export async function openDgram({ payload, frames }: DuelTask, link: KernelLink,
       send((error) => (error === null ? resolve() : reject(error)));
     });
   return {
-    round: () => {
-      const bursts = Math.ceil(frames / UNDER_WAY);
-      return timeRound(bursts * UNDER_WAY, async () => {
-        for (let i = 0; i < bursts; i++) await burst(UNDER_WAY);
-      });
-    },
+    unit: UNDER_WAY,
+    round: (frames) =>
+      timeRound(frames, async () => {
+        for (let sent = 0; sent < frames; sent += UNDER_WAY) await burst(UNDER_WAY);
+      }),
     end: async () => {
       socket.close();
       link.end();

@@ -18,8 +18,6 @@ export interface DuelTask {
   readonly payload: number;
   readonly consumer: Consumer;
   readonly rounds: number;
-  /** Frames of a round, at least. */
-  readonly frames: number;
   /** Has the compiled programs, and takes captures. */
   readonly folder: string;
 }
@@ -35,13 +33,18 @@ export interface DuelResult {
 
 /** Somebody who sends. */
 export interface Side {
-  /** Sends a round. */
-  round(): Promise<Round>;
+  /** Frames come in multiples of it. */
+  readonly unit: number;
+  /** Sends so many frames. */
+  round(frames: number): Promise<Round>;
   /** Ends it. @throws Error where frames were lost on the way to the device */
   end(): Promise<void>;
 }
 
-const WARM_UP_ROUNDS = 6;
+/** Long enough for the optimizing compiler to be done with what is measured. */
+const WARM_UP_MS = 400;
+/** Short, so that most rounds of a busy machine are undisturbed. */
+const ROUND_NS = 1_200_000;
 /** Takes part in no rounds but carries the base's frames. */
 const BASE_TAP = 'base0';
 const TAP = 'tap0';
@@ -58,21 +61,34 @@ export async function runDuel(task: DuelTask): Promise<DuelResult> {
   const side = await openSide(task, base);
   const quiet: Pair[] = [];
   const all: Pair[] = [];
-  let before = await base.loop.round();
-  for (let round = -WARM_UP_ROUNDS; quiet.length < task.rounds && round < MAX_TIMES_ROUNDS * task.rounds; round++) {
-    const own = await side.round();
-    const after = await base.loop.round();
-    if (round >= 0) {
-      const pair = { ns: own.ns, baseNs: (before.ns + after.ns) / 2 };
-      all.push(pair);
-      if (!before.disturbed && !own.disturbed && !after.disturbed) quiet.push(pair);
-    }
+  const frames = await warmUp(side, WARM_UP_MS);
+  const baseFrames = await warmUp({ unit: 1, round: (count) => base.loop.round(count) }, WARM_UP_MS / 10);
+  let before = await base.loop.round(baseFrames);
+  while (quiet.length < task.rounds && all.length < MAX_TIMES_ROUNDS * task.rounds) {
+    const own = await side.round(frames);
+    const after = await base.loop.round(baseFrames);
+    const pair = { ns: own.ns, baseNs: (before.ns + after.ns) / 2 };
+    all.push(pair);
+    if (!before.disturbed && !own.disturbed && !after.disturbed) quiet.push(pair);
     before = after;
   }
   await side.end();
   base.close();
   const used = quiet.length >= task.rounds / 4 ? quiet : all;
   return { ns: used.map((pair) => pair.ns), baseNs: used.map((pair) => pair.baseNs), undisturbed: quiet.length };
+}
+
+/** @returns how many frames make a round of the right length */
+async function warmUp(side: Pick<Side, 'unit' | 'round'>, ms: number): Promise<number> {
+  const end = performance.now() + ms;
+  let frames = side.unit;
+  let fastest = Infinity;
+  while (performance.now() < end) {
+    const { ns } = await side.round(frames);
+    fastest = Math.min(fastest, ns);
+    frames = side.unit * Math.max(1, Math.round(ROUND_NS / fastest / side.unit));
+  }
+  return frames;
 }
 
 interface Pair {
@@ -88,14 +104,14 @@ interface Base {
 }
 
 /** The C loop, on a plain TAP of its own, writing the frame that our stack makes of such a datagram. */
-async function openBase({ payload, consumer, folder, frames }: DuelTask): Promise<Base> {
+async function openBase({ payload, consumer, folder }: DuelTask): Promise<Base> {
   const side: SideOptions = { use: PLAIN, tap: BASE_TAP, subnet: '10.9.1', payload, toHost: consumer !== 'drop' };
   const { net, tap } = await openStack(side);
   const sink = consumer === 'drop' ? null : await openSink(folder, consumer);
   const frameFile = join(folder, `frame-${process.pid}`);
   writeFileSync(frameFile, firstFrame(net, tap, side));
   const fd = tapDescriptor(BASE_TAP);
-  const loop = new LineChild([join(folder, 'write_loop'), '3', 'single', frameFile, String(frames)], fd);
+  const loop = new LineChild([join(folder, 'write_loop'), '3', 'single', frameFile], fd);
   const close = () => {
     loop.end();
     sink?.end();
@@ -111,19 +127,19 @@ async function openSink(folder: string, consumer: 'hold' | 'read'): Promise<Line
 }
 
 async function openSide(task: DuelTask, base: Base): Promise<Side> {
-  const { contestant, payload, folder, frames } = task;
+  const { contestant, payload, folder } = task;
   switch (contestant.kind) {
     case 'stack':
       return openStackSide(task, contestant.use);
     case 'write': {
       const ways = contestant.threads ? 'threads' : 'single';
-      return childSide([join(folder, 'write_loop'), '3', ways, base.frameFile, String(frames)], base.fd);
+      return childSide([join(folder, 'write_loop'), '3', ways, base.frameFile], base.fd);
     }
     case 'build':
-      return childSide([join(folder, 'build_write'), '3', base.frameFile, String(frames)], base.fd);
+      return childSide([join(folder, 'build_write'), '3', base.frameFile], base.fd);
     case 'kernel': {
       const to = await openVeth(task, contestant.medium);
-      const program = [join(folder, 'kernel_send'), contestant.way, to.address, String(PORT), String(payload), String(frames)];
+      const program = [join(folder, 'kernel_send'), contestant.way, to.address, String(PORT), String(payload)];
       return childSide(program as [string, ...string[]], null, to.end);
     }
     case 'dgram':
@@ -136,7 +152,8 @@ async function openSide(task: DuelTask, base: Base): Promise<Side> {
 function childSide(command: readonly [string, ...string[]], fd: number | null, end = () => {}): Side {
   const child = new LineChild(command, fd);
   return {
-    round: () => child.round(),
+    unit: 64,
+    round: (frames) => child.round(frames),
     end: async () => {
       child.end();
       end();
@@ -148,17 +165,17 @@ async function openStackSide(task: DuelTask, use: StackUse): Promise<Side> {
   const side: SideOptions = { use, tap: TAP, subnet: '10.9.0', payload: task.payload, toHost: task.consumer !== 'drop' };
   const { net, tap } = await openStack(side);
   const sender = openSender(net, tap, side, join(task.folder, `capture-${process.pid}`));
-  const calls = Math.ceil(task.frames / sender.framesPerCall);
-  const frames = calls * sender.framesPerCall;
-  const second = use.queues === 2 ? await SecondQueue.open({ ...side, queue: 1 }, frames) : null;
+  const second = use.queues === 2 ? await SecondQueue.open({ ...side, queue: 1 }) : null;
+  const unit = sender.framesPerCall * (second === null ? 1 : 2);
   let sent = 0;
   return {
-    round: async () => {
+    unit,
+    round: async (frames) => {
       sender.prepare();
-      const total = frames * (second === null ? 1 : 2);
-      sent += total;
-      return timeRound(total, () => {
-        second?.start();
+      const calls = frames / unit;
+      sent += frames;
+      return timeRound(frames, () => {
+        second?.start(calls);
         sender.run(calls);
         second?.wait();
       });

@@ -28,7 +28,7 @@ export function compilePrograms(folder: string): string {
     );
   }
   for (const program of PROGRAMS) {
-    const built = spawnSync(compiler, ['-O2', '-pthread', '-o', join(folder, program), join(SOURCES, `${program}.c`)], {
+    const built = spawnSync(compiler, ['-O3', '-pthread', '-o', join(folder, program), join(SOURCES, `${program}.c`)], {
       encoding: 'utf8',
     });
     if (built.status !== 0) throw new CommandError(`${compiler}: ${program}.c: ${(built.stderr ?? '').trim()}`);
@@ -83,8 +83,8 @@ export class LineChild {
   }
 
   /** One round of a program that has rounds. */
-  async round(): Promise<Round> {
-    this.#child.stdin!.write('\n');
+  async round(frames: number): Promise<Round> {
+    this.#child.stdin!.write(`${frames}\n`);
     const [ns, preemptions] = (await this.line()).split(' ');
     return { ns: Number(ns), disturbed: preemptions !== '0' };
   }

@@ -65,6 +65,7 @@ export async function openTool(task: DuelTask, link: KernelLink, tool: ToolName)
   if (frames() === 0) await Promise.race([sleep(3 * START_MS), ended]);
   child.kill('SIGSTOP');
   return {
+    unit: 1,
     round: async () => {
       child.kill('SIGCONT');
       // Its first moments after a stop are not its speed.
