@@ -26,6 +26,8 @@ const IPQ_BYTES = 216;
 /** sizeof(struct sk_buff): what joining packets saves; and how many can be joined (MAX_SKB_FRAGS). */
 const SKB_BYTES = 256;
 const MAX_SKB_FRAGS = 17;
+/** What a received packet's memory holds beside its IP packet: its own structures, room in front, the link header. */
+const RX_OVERHEAD_BYTES = 576 + 64 + 14;
 /** Frames of a TAP above this are not in a piece of a page. */
 const PAGE_HEAD_TRUESIZE = 4096;
 const ICMP_EXC_FRAGTIME = 1;
@@ -47,6 +49,7 @@ interface Piece {
   readonly bytes: Uint8Array;
   /** Its memory is a piece of a page: joined to the packet before it, it costs no packet of its own. */
   readonly pageHead: boolean;
+  readonly truesize: number;
 }
 /** Adjoining pieces, from `start` to `end`. */
 interface Run {
@@ -199,6 +202,7 @@ export class IpFragQueues {
       offset,
       bytes: b.slice(at, at + end - offset),
       pageHead,
+      truesize: skb.truesize,
     }));
     if (inserted === IPFRAG_DUP) return null;
     if (inserted === IPFRAG_OVERLAP) return this.#discard(q);
@@ -261,7 +265,7 @@ export class IpFragQueues {
     skb.mac = nh;
     skb.tail = nh + total;
     skb.len = total;
-    skb.truesize = q.truesize - joined(q) * SKB_BYTES;
+    skb.truesize = reassembledTruesize(q.runs, head.header.length);
     skb.dev = last.dev;
     skb.dst = last.dst;
     skb.skbIif = last.skbIif;
@@ -322,16 +326,33 @@ export class IpFragQueues {
   }
 }
 
-/** How many fragments become a part of the first one: up to the first that cannot (`skb_try_coalesce`). */
-function joined(q: Ipq): number {
-  let count = -1;
-  for (const run of q.runs) {
+/**
+ * What a reassembled datagram is charged with (`skb_try_coalesce`): a fragment that fits behind the first one is copied there and costs nothing;
+ * one whose memory is a piece of a page is joined and saves its packet; the rest hang on a list as they are.
+ */
+function reassembledTruesize(runs: readonly Run[], headerBytes: number): number {
+  let truesize = 0;
+  let tailroom = 0;
+  let joined = 0;
+  let listed = false;
+  let first = true;
+  for (const run of runs) {
     for (const piece of run.pieces) {
-      if (count >= 0 && (!piece.pageHead || count === MAX_SKB_FRAGS)) return count;
-      count++;
+      const bytes = piece.bytes.length;
+      if (first) {
+        first = false;
+        truesize = piece.truesize;
+        if (piece.pageHead) tailroom = piece.truesize - RX_OVERHEAD_BYTES - headerBytes - bytes;
+      } else if (!listed && bytes <= tailroom) tailroom -= bytes;
+      else {
+        tailroom = 0;
+        listed ||= !piece.pageHead || joined === MAX_SKB_FRAGS;
+        truesize += listed ? piece.truesize : piece.truesize - SKB_BYTES;
+        joined++;
+      }
     }
   }
-  return count;
+  return truesize;
 }
 
 /** Puts a fragment in its place (`inet_frag_queue_insert`). `make` is called only where it has one. */

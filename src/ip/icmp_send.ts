@@ -28,6 +28,8 @@ const MAX_ERROR_BYTES = 576;
 const PREC_INTERNETCONTROL = 0xc0;
 const RT_TOS_MASK = 0x1e;
 const NR_ICMP_TYPES = 18;
+/** Types that are no errors (`icmp_pointers[].error`): echo, timestamp, information, address mask. */
+const ICMP_QUERIES: ReadonlySet<number> = new Set([0, 8, 13, 14, 15, 16, 17, 18]);
 /** The source of an error where we have no address at all (INADDR_DUMMY, 192.0.0.8). */
 const INADDR_DUMMY = 0xc0000008;
 
@@ -220,9 +222,9 @@ function mayReport(skb: SkBuff, rt: Rtable, type: number): boolean {
   if ((rt.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) !== 0) return false;
   if ((ipv4.fragOff(buf, nh) & ipv4.IP_OFFSET) !== 0) return false;
   if (!icmp.isError(type) || ipv4.protocol(buf, nh) !== IPPROTO_ICMP) return true;
-  // An error about an error would make a mess; an unknown type counts as one.
+  // An error about an error would make a mess; a type that is not known to be a question or an answer counts as one.
   const inner = nh + ipv4.headerLen(buf, nh);
-  return inner < skb.tail && buf[inner]! <= NR_ICMP_TYPES && !icmp.isError(buf[inner]!);
+  return inner < skb.tail && ICMP_QUERIES.has(buf[inner]!);
 }
 
 /** `icmp_get_route_lookup_dev`: for traffic to ourselves the device of the route, not loopback. */
