@@ -45,6 +45,10 @@ export interface KernelProfile {
   readonly bindAfInet6Errno: number | null;
   /** RULE-2: rules may select by full DSCP. */
   readonly ruleDscp: boolean;
+  /** BUF-2: packets whose data fits this many bytes have a cache of their own; 0 where there is none (before 6.3). */
+  readonly smallHeadBytes: number;
+  /** IP_ROUTER_ALERT can be read back. */
+  readonly getRouterAlert: boolean;
   readonly wmemMax: number;
   readonly rmemMax: number;
   readonly optmemMax: number;
@@ -74,6 +78,8 @@ const v6_18: KernelProfile = {
   outTransmits: true,
   bindAfInet6Errno: null,
   ruleDscp: true,
+  smallHeadBytes: 576,
+  getRouterAlert: true,
   wmemMax: 4194304,
   rmemMax: 4194304,
   optmemMax: 131072,
@@ -96,6 +102,8 @@ const v6_1: KernelProfile = {
   broadcastRouteMetrics: false,
   outTransmits: false,
   ruleDscp: false,
+  smallHeadBytes: 0,
+  getRouterAlert: false,
   wmemMax: 212992,
   rmemMax: 212992,
   optmemMax: 20480,

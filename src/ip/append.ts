@@ -6,7 +6,13 @@
  * each, so that they are written once. The memory charge, limits and errors are those of the one large packet.
  */
 import { NETIF_F_GSO_UDP_L4, NETIF_F_HW_CSUM, NETIF_F_SG } from '../dev/net_device.js';
-import { CHECKSUM_NONE, CHECKSUM_PARTIAL, SKBTX_SCHED_TSTAMP, SKBTX_SW_TSTAMP, type SkBuff } from '../dev/skbuff.js';
+import {
+  CHECKSUM_NONE,
+  CHECKSUM_PARTIAL,
+  SKBTX_SCHED_TSTAMP,
+  SKBTX_SW_TSTAMP,
+  type SkBuff,
+} from '../dev/skbuff.js';
 import type { Flowi4 } from '../route/flow.js';
 import { dstMtu } from '../route/mtu.js';
 import type { Rtable } from '../route/rtable.js';
@@ -153,7 +159,9 @@ export function ipAppendDataToQueue(
       if (err !== 0) break;
 
       const capacity = growable ? (segmentBytes !== 0 ? fragheaderlen + 8 + segmentBytes : mtu) : fraglen;
-      const fresh: SkBuff = net.skbs.alloc(segmentBytes !== 0 ? Math.min(capacity, fragheaderlen + 8 + segmentBytes) : capacity);
+      const fresh: SkBuff = net.skbs.alloc(
+        segmentBytes !== 0 ? Math.min(capacity, fragheaderlen + 8 + segmentBytes) : capacity,
+      );
       fresh.ipSummed = csummode;
       fresh.th = fresh.nh + fragheaderlen;
       fresh.tail = fresh.th + transport;
@@ -181,7 +189,7 @@ export function ipAppendDataToQueue(
       tskey = 0;
       if (ubuf !== null) attachUbuf(fresh, ubuf);
       if ((flags & MSG_CONFIRM) !== 0 && previous === null) fresh.dstPendingConfirm = true;
-      fresh.truesize = skbTruesize(alloclen + ALLOC_EXTRA_BYTES) + (fraglen - alloclen);
+      fresh.truesize = skbTruesize(net, alloclen + ALLOC_EXTRA_BYTES) + (fraglen - alloclen);
       fresh.sk = sk;
       sk.wmemAlloc += fresh.truesize;
       if (cork.tail === null) cork.head = fresh;

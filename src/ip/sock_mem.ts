@@ -7,15 +7,17 @@ import { type InetSock, SEND_SHUTDOWN } from './inet_sock.js';
 /** sizeof(struct sk_buff) rounded, and struct skb_shared_info, on 64-bit kernels. */
 const SKB_BYTES = 256;
 const SHARED_INFO_BYTES = 320;
-const SMALL_HEAD_BYTES = 576;
+/** The smallest piece of general memory that a packet's data can lie in. */
+const MIN_HEAD_BYTES = 512;
 /** SKB_MAX_ALLOC: above this a device with scatter-gather gets pages instead of one piece. */
 export const SKB_MAX_ALLOC = 16384 - SHARED_INFO_BYTES;
 
 /** What a packet with a linear part of `allocBytes` is charged with. */
-export function skbTruesize(allocBytes: number): number {
+export function skbTruesize(net: DevNet, allocBytes: number): number {
+  const { smallHeadBytes } = net.profile;
   const need = ((allocBytes + 63) & ~63) + SHARED_INFO_BYTES;
-  if (need <= SMALL_HEAD_BYTES) return SKB_BYTES + SMALL_HEAD_BYTES;
-  let size = 1024;
+  if (need <= smallHeadBytes) return SKB_BYTES + smallHeadBytes;
+  let size = MIN_HEAD_BYTES;
   while (size < need) size *= 2;
   return SKB_BYTES + size;
 }

@@ -1,18 +1,19 @@
 /** Options of level SOL_IP (`do_ip_setsockopt`, `do_ip_getsockopt` of `net/ipv4/ip_sockglue.c`). */
+
+import { l3mdevMasterIfindex } from '../dev/inet_select.js';
 import { optionsContext, rtTos2priority } from '../ip/ip_cmsg.js';
 import { ipOptionsGet, ipOptionsUndo } from '../ip/options.js';
-import { l3mdevMasterIfindex } from '../dev/inet_select.js';
 import { ipDevFind } from '../route/addr_type.js';
 import { dstMtu } from '../route/mtu.js';
 import { EADDRNOTAVAIL, EFAULT, EINVAL, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, EPERM } from '../uapi/errno.js';
 import * as ip from '../uapi/in.js';
-import { get32, get32le, put32, put32le } from '../wire/bytes.js';
 import { skbErrorQueuePurge } from '../udp/errqueue.js';
 import type { UdpNet } from '../udp/netns.js';
 import * as recv from '../udp/recv_cmsg.js';
 import { CAP_NET_ADMIN, CAP_NET_RAW, type UdpSock } from '../udp/sock.js';
-import { type Pointer, readUser } from './memory.js';
+import { get32, get32le, put32, put32le } from '../wire/bytes.js';
 import { isMembershipOption, membershipOption } from './mc_options.js';
+import { type Pointer, readUser } from './memory.js';
 
 const MAX_OPTION_BYTES = 40;
 /** MRT_BASE .. MRT_MAX: multicast routing, for raw IGMP sockets only. */
@@ -66,7 +67,13 @@ function integerValue(optval: Pointer, optlen: number): number | null {
 }
 
 /** 0 or a negative errno. */
-export function ipSetsockopt(net: UdpNet, sk: UdpSock, name: number, optval: Pointer, optlen: number): number {
+export function ipSetsockopt(
+  net: UdpNet,
+  sk: UdpSock,
+  name: number,
+  optval: Pointer,
+  optlen: number,
+): number {
   if (name >= MRT_BASE && name <= MRT_MAX) return -EOPNOTSUPP;
   if (INTEGER_OPTIONS.has(name)) {
     const val = integerValue(optval, optlen);
@@ -207,7 +214,8 @@ function setMulticastIf(net: UdpNet, sk: UdpSock, optval: Pointer, optlen: numbe
   }
   const dev = ifindex === 0 ? null : net.devGetByIndex(ifindex);
   if (dev === null) return -EADDRNOTAVAIL;
-  if (sk.boundDevIf !== 0 && ifindex !== sk.boundDevIf && l3mdevMasterIfindex(dev) !== sk.boundDevIf) return -EINVAL;
+  if (sk.boundDevIf !== 0 && ifindex !== sk.boundDevIf && l3mdevMasterIfindex(dev) !== sk.boundDevIf)
+    return -EINVAL;
   sk.mcIndex = ifindex;
   sk.mcAddr = address;
   return 0;
@@ -228,8 +236,9 @@ export function ipGetsockopt(net: UdpNet, sk: UdpSock, name: number): IpOptionVa
       return { int: sk.ucTtl < 0 ? net.sysctl.ipv4.ipDefaultTtl : sk.ucTtl };
     case ip.IP_HDRINCL:
     case ip.IP_NODEFRAG:
-    case ip.IP_ROUTER_ALERT:
       return { int: 0 };
+    case ip.IP_ROUTER_ALERT:
+      return net.profile.getRouterAlert ? { int: 0 } : { error: -ENOPROTOOPT };
     case ip.IP_MTU_DISCOVER:
       return { int: sk.pmtudisc };
     case ip.IP_RECVERR:

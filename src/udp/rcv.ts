@@ -211,7 +211,7 @@ function segment(net: UdpNet, skb: SkBuff, at: number, bytes: number): SkBuff {
   seg.tail = seg.nh + headerBytes + bytes;
   seg.len = udp.HEADER_LEN + bytes;
   // Its headers lie in memory of their own, its payload stays where it was.
-  seg.truesize = skbTruesize(headerBytes) + bytes;
+  seg.truesize = skbTruesize(net, headerBytes) + bytes;
   seg.dev = skb.dev;
   seg.dst = skb.dst;
   seg.mark = skb.mark;
