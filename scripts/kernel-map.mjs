@@ -23,7 +23,7 @@ const camel = (name) => name.replace(/^_+/, '').replace(/_+(.)/g, (_, c) => c.to
 function functions(text) {
   const found = [];
   const pattern =
-    /(?:\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*)?^(?:export (?:async )?function\*? (\w+)|function (\w+)|  (?:async )?(\w+)\([^;]*\)[^;=]*\{$)/gm;
+    /(?:\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*)?^(?:export (?:async )?function\*? (\w+)|function (\w+)| {2}(?:async )?(\w+)\([^;]*\)[^;=]*\{$)/gm;
   for (const [, comment = '', exported, local, method] of text.matchAll(pattern)) {
     const name = exported ?? local ?? method;
     if (name !== 'constructor') found.push({ name, comment: comment.replace(/\s*\n\s*\*\s?/g, ' ').trim() });
@@ -50,7 +50,9 @@ const OWN = new Map(OWN_NAMES.map((kernel) => [camel(kernel), kernel]));
 /** The kernel's names in a comment that belong to the function below it. */
 function kernelNames({ name, comment }) {
   if (OWN.has(name)) return [OWN.get(name)];
-  const named = [...comment.matchAll(/`(_*[a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?:\(\))?`/g)].map((match) => match[1]);
+  const named = [...comment.matchAll(/`(_*[a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?:\(\))?`/g)].map(
+    (match) => match[1],
+  );
   const same = named.filter((kernel) => camel(kernel).toLowerCase() === name.toLowerCase());
   if (same.length > 0) return same.slice(0, 1);
   const leading = /^`(_*[a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?:\(\))?`/.exec(comment)?.[1];

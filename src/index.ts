@@ -22,3 +22,5 @@ export { type Cred, NOBODY_CRED, ROOT_CRED } from './udp/sock.js';
 export type { SendHooks } from './udp/netns.js';
 export type { Cmsg } from './wire/cmsg.js';
 export { decodeFrame } from './wire/decode.js';
+export { diffFrames } from './wire/diff.js';
+export { dissect, type FieldNode } from './wire/dissect.js';

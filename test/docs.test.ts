@@ -32,7 +32,15 @@ describe('documents', () => {
 
   it('list the functions that the whole is about', () => {
     const map = read('docs/kernel-map.md');
-    const path = ['udp_sendmsg', 'ip_route_output_flow', 'ip_make_skb', 'udp_send_skb', 'ip_do_fragment', 'neigh_resolve_output'];
+    const path = [
+      'udp_sendmsg',
+      'ip_route_output_flow',
+      '__ip_make_skb',
+      '__ip_append_data',
+      'udp_send_skb',
+      'ip_do_fragment',
+      'neigh_resolve_output',
+    ];
     expect(path.filter((name) => !map.includes(`\`${name}\``))).toEqual([]);
   });
 
@@ -40,7 +48,8 @@ describe('documents', () => {
     const page = read('docs/differences.md');
     const segments = ['6.18', '6.1', '5.4'].map((v) => KERNEL_PROFILES[v as '6.18'].udpMaxSegments);
     expect(page).toContain(`| segments of one \`UDP_SEGMENT\` send | ${segments.join(' | ')} |`);
-    for (const quirk of ['CORK-20', 'CORK-21', 'CORK-23', 'CSUM-1', 'ROUTE-12a']) expect(page).toContain(`| ${quirk} |`);
+    for (const quirk of ['CORK-20', 'CORK-21', 'CORK-23', 'CSUM-1', 'ROUTE-12a'])
+      expect(page).toContain(`| ${quirk} |`);
   });
 
   it('name every quirk that the stack explains', () => {

@@ -197,7 +197,18 @@ describe(`send over a TAP${noTap === null ? '' : ` (skipped: ${noTap})`}`, needs
     await ns.receiver(9000);
     const theirs = join(folder.path, 'theirs.pcap');
     const ours = join(folder.path, 'ours.pcap');
-    const tcpdump = ns.spawn('tcpdump', ['-i', 'tap7', '--immediate-mode', '-U', '-Z', 'root', '-w', theirs, 'not', 'ip6']);
+    const tcpdump = ns.spawn('tcpdump', [
+      '-i',
+      'tap7',
+      '--immediate-mode',
+      '-U',
+      '-Z',
+      'root',
+      '-w',
+      theirs,
+      'not',
+      'ip6',
+    ]);
     await new Promise<void>((resolve) => {
       tcpdump.stderr?.on('data', (chunk: Buffer) => chunk.toString().includes('listening on') && resolve());
     });
