@@ -52,6 +52,8 @@ export abstract class NetDevice {
   /** NETIF_F_* */
   features = NETIF_F_SG;
   gsoMaxSize = 65536;
+  /** The device has been up: it has its queueing discipline, and keeps it. */
+  qdiscAttached = false;
   gsoMaxSegs = 65535;
   txQueueLen = 1000;
   /** `netif_carrier_ok` */

@@ -119,6 +119,7 @@ export class DevNet extends NetCore {
     const error = dev.open();
     if (error < 0) return error;
     dev.flags |= IFF_UP;
+    dev.qdiscAttached = true;
     this.notifyNetdev('up', dev);
     return 0;
   }

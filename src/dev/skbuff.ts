@@ -218,8 +218,9 @@ export class SkbPool {
    */
   copy(skb: SkBuff): SkBuff {
     const to = this.alloc(skb.len + (skb.data - skb.head) + SLOT_HEADROOM);
-    const lead = skb.data - Math.min(skb.mac || skb.data, skb.data);
-    to.data = to.head + SLOT_HEADROOM;
+    // The link header goes along where there is one: a packet that is only being built has an offset of an earlier life.
+    const lead = skb.mac >= skb.head && skb.mac <= skb.data ? skb.data - skb.mac : 0;
+    to.data = to.head + SLOT_HEADROOM + lead;
     to.buf.set(skb.buf.subarray(skb.data - lead, skb.tail), to.data - lead);
     to.tail = to.data + (skb.tail - skb.data);
     for (let frag = skb.fragList; frag !== null; frag = frag.next) {

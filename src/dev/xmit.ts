@@ -1,5 +1,5 @@
 /** The way out of a device (`net/core/dev.c`): validation against its features, captures, the driver. */
-import { EMSGSIZE, ENETDOWN, ENOBUFS } from '../uapi/errno.js';
+import { EMSGSIZE, ENOBUFS } from '../uapi/errno.js';
 import { csumFold, csumPartial } from '../wire/checksum.js';
 import { put16 } from '../wire/bytes.js';
 import { NET_XMIT_DROP, NETDEV_TX_OK, NETIF_F_GSO_UDP_L4, NETIF_F_HW_CSUM, type NetDevice } from './net_device.js';
@@ -8,16 +8,12 @@ import { CHECKSUM_NONE, CHECKSUM_PARTIAL, SKBTX_SCHED_TSTAMP, SKBTX_SW_TSTAMP, t
 
 /**
  * Sends a packet whose bytes are the whole frame (`__dev_queue_xmit`). Consumes it.
- * @returns 0, or -ENETDOWN, or -ENOBUFS where a device without queueing discipline dropped it (DEV-2, DEV-3)
+ * @returns 0, or -ENOBUFS where a device without queueing discipline dropped it (DEV-2, DEV-3)
  */
 export function devQueueXmit(net: DevNet, skb: SkBuff): number {
   const dev = skb.dev!;
-  if (!dev.isUp) {
-    net.skbs.free(skb);
-    return -ENETDOWN;
-  }
-  if (!dev.carrier) {
-    // DEV-4: without carrier the queueing discipline is noop, which answers "congestion": success for the sender.
+  if (!dev.isUp || !dev.carrier) {
+    // DEV-4: down or without carrier the queueing discipline is noop, which answers "congestion": success for the sender.
     dev.stats.txDropped++;
     net.skbs.free(skb);
     return 0;
@@ -56,7 +52,7 @@ function validateXmitSkb(net: DevNet, skb: SkBuff, dev: NetDevice): number {
 
 function netifNeedsGso(skb: SkBuff, dev: NetDevice): boolean {
   return (
-    (dev.features & NETIF_F_GSO_UDP_L4) === 0 || skb.gsoSegs > dev.gsoMaxSegs || skb.len - (skb.th - skb.data) + 8 > dev.gsoMaxSize
+    (dev.features & NETIF_F_GSO_UDP_L4) === 0 || skb.gsoSegs > dev.gsoMaxSegs || skb.len >= dev.gsoMaxSize
   );
 }
 
@@ -71,7 +67,15 @@ export function skbChecksumHelp(skb: SkBuff): void {
 /** Captures, counters, driver (`xmit_one`). */
 function devHardStartXmit(net: DevNet, skb: SkBuff, dev: NetDevice): number {
   if (dev.taps !== null) deliverToTaps(net, dev, skb, skb.data, 4);
-  if ((skb.txFlags & SKBTX_SW_TSTAMP) !== 0) skb.sk?.txTimestamp(skb, SKBTX_SW_TSTAMP);
+  if ((skb.txFlags & SKBTX_SW_TSTAMP) !== 0) {
+    const { ubuf } = skb;
+    // ERRQ-10: a TAP lets go of the user's pages before it takes the time, the loopback device after.
+    if (ubuf !== null && !dev.isLoopback) {
+      skb.ubuf = null;
+      ubuf.put();
+    }
+    skb.sk?.txTimestamp(skb, SKBTX_SW_TSTAMP);
+  }
   const bytes = skb.len;
   const verdict = dev.startXmit(skb);
   if (verdict === NETDEV_TX_OK) {

@@ -56,10 +56,11 @@ const FAMILIES: ReadonlyMap<string, number> = new Map([
 /**
  * Runs one `ip` command, or several lines of them up to the first that fails. Never throws.
  *
+ * @param uid who gives the command, which `route get` asks the rules with
  * @param command the arguments as one text (`addr add 10.9.0.2/24 dev tap0`, quoted as in a shell, `ip` in front or not), or a list of words
  */
-export function ipCommand(net: RouteNet, command: string | readonly string[]): IpResult {
-  if (typeof command !== 'string') return runWords(net, command);
+export function ipCommand(net: RouteNet, command: string | readonly string[], uid = 0): IpResult {
+  if (typeof command !== 'string') return runWords(net, command, uid);
   let stdout = '';
   let stderr = '';
   const lines = splitCommands(command);
@@ -67,7 +68,7 @@ export function ipCommand(net: RouteNet, command: string | readonly string[]): I
     const words = splitWords(line);
     if (words === null)
       return { code: 255, stdout, stderr: `${stderr}Unbalanced quotes: ${line}\n`, errno: EINVAL };
-    const result = runWords(net, words[0] === 'ip' ? words.slice(1) : words);
+    const result = runWords(net, words[0] === 'ip' ? words.slice(1) : words, uid);
     stdout += result.stdout;
     stderr += result.stderr;
     if (result.code !== 0) return { ...result, stdout, stderr };
@@ -77,7 +78,7 @@ export function ipCommand(net: RouteNet, command: string | readonly string[]): I
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-function runWords(net: RouteNet, words: readonly string[]): IpResult {
+function runWords(net: RouteNet, words: readonly string[], uid: number): IpResult {
   const options: Mutable<IpOptions> = {
     family: AF_UNSPEC,
     json: false,
@@ -87,6 +88,7 @@ function runWords(net: RouteNet, words: readonly string[]): IpResult {
     numeric: false,
     details: 0,
     stats: 0,
+    uid,
   };
   // Until the options are read there is only a place for complaints.
   let context = new IpContext(net, options, new Printer(false, false, '\n'));

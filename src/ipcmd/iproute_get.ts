@@ -193,7 +193,7 @@ export function getRoute(context: IpContext, words: readonly string[]): void {
     oif: null,
     mark: 0,
     tos: 0,
-    uid: 0,
+    uid: context.options.uid,
     ipproto: 0,
     sport: 0,
     dport: 0,

@@ -107,7 +107,7 @@ function printFlags(context: IpContext, dev: NetDevice): void {
 
 function qdisc(dev: NetDevice): string {
   if (dev.noqueue) return 'noqueue';
-  return dev.isUp ? 'pfifo_fast' : 'noop';
+  return dev.qdiscAttached ? 'pfifo_fast' : 'noop';
 }
 
 function printAddresses(context: IpContext, dev: NetDevice): void {

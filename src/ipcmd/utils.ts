@@ -19,6 +19,8 @@ export interface IpOptions {
   /** How often `-d` and `-s` were given. */
   readonly details: number;
   readonly stats: number;
+  /** Who gives the command. */
+  readonly uid: number;
 }
 
 /** Ends a command (`exit`). It never leaves `ipCommand`. */

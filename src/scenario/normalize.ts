@@ -11,6 +11,7 @@
  * - The IP header checksum is recomputed, but a wrong one stays wrong.
  */
 import { get16, put16 } from '../wire/bytes.js';
+import * as icmp from '../wire/icmp.js';
 import * as ipv4 from '../wire/ipv4.js';
 import { resolveC } from './constants.js';
 import type { Addr, Call, CallResult, Frame, ReceivedCmsg, Scenario, ScenarioRun } from './types.js';
@@ -18,6 +19,7 @@ import type { Addr, Call, CallResult, Frame, ReceivedCmsg, Scenario, ScenarioRun
 const ETH_LEN = 14;
 /** Shorter scenarios end before the reports' random delays do. */
 const REPORTS_MS = 1000;
+const PROTO_ICMP = 1;
 const PROTO_IGMP = 2;
 const PROTO_UDP = 17;
 const PROTO_UDPLITE = 136;
@@ -31,6 +33,7 @@ const AF_UNSPEC = 0;
 const TIMESTAMP_CMSGS: ReadonlySet<number> = new Set([29, 35, 37, 63, 64, 65]);
 const IP_RECVOPTS = 6;
 const IP_RETOPTS = 7;
+const IP_PROTOCOL = 52;
 const DEFAULT_PORT_RANGE: readonly [number, number] = [32768, 60999];
 
 /** A frame as compared, its bytes normalised. */
@@ -97,6 +100,7 @@ class Normalizer {
     return {
       ...rest,
       ...(read !== null && { data_hex: read }),
+      ...(this.#isPort(call) && result.int !== undefined && { int: this.#port(result.int), value_hex: '' }),
       ...(result.addr !== undefined && { addr: this.#address(result.addr) }),
       ...(result.from !== undefined && { from: this.#address(result.from) }),
       ...(result.cmsgs !== undefined && { cmsgs: result.cmsgs.map(normalCmsg) }),
@@ -111,6 +115,13 @@ class Normalizer {
     if (!isIpv4(bytes)) return null;
     this.#ip(bytes, new Map(), this.#connected.get(label) ?? null, false);
     return Buffer.from(bytes).toString('hex');
+  }
+
+  /** IP_PROTOCOL of a UDP socket reads the field that holds its port. */
+  #isPort(call: Call): boolean {
+    return (
+      call.call === 'getsockopt' && resolveC(call.level) === SOL_IP && resolveC(call.name) === IP_PROTOCOL
+    );
   }
 
   #track(call: Call, label: string | number, result: CallResult): void {
@@ -155,6 +166,7 @@ class Normalizer {
       put16(b, ETH_LEN + 4, (1 + ((id - ids.base) & 0xffff)) & 0xffff);
     }
     maskTimes(b, ETH_LEN + 20, ETH_LEN + headerLen);
+    if (protocol === PROTO_ICMP) maskIcmpTimes(b, ETH_LEN + headerLen, ETH_LEN + ipv4.totLen(b, ETH_LEN));
     const firstPiece = (get16(b, ETH_LEN + 6) & 0x1fff) === 0;
     if (isUdp && firstPiece && b.length >= ETH_LEN + headerLen + 8) {
       this.#sourcePort(b, ETH_LEN + headerLen, partial);
@@ -231,6 +243,19 @@ function maskTimes(b: Uint8Array, at: number, end: number): void {
     }
     i += length;
   }
+}
+
+/** The times in a timestamp reply, and in the options of a header that an error quotes; the checksum stays as right or wrong as it was. */
+function maskIcmpTimes(b: Uint8Array, at: number, end: number): void {
+  if (end > b.length || at + icmp.HEADER_LEN > end) return;
+  const right = icmp.checksum(b, at) === icmp.expectedCheck(b, at, end - at);
+  if (icmp.type(b, at) === icmp.ICMP_TIMESTAMPREPLY)
+    b.fill(0, Math.min(end, at + 12), Math.min(end, at + 20));
+  else if (icmp.isError(icmp.type(b, at)) && at + icmp.DATA + ipv4.HEADER_LEN <= end) {
+    const quote = at + icmp.DATA;
+    maskTimes(b, quote + ipv4.HEADER_LEN, Math.min(end, quote + ipv4.headerLen(b, quote)));
+  } else return;
+  put16(b, at + 2, right ? icmp.expectedCheck(b, at, end - at) : 0xffff);
 }
 
 function normalCmsg(cmsg: ReceivedCmsg): ReceivedCmsg {

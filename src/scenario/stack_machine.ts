@@ -1,4 +1,5 @@
 /** Our stack as a machine: a fresh Net on a virtual clock, with a memory device where the host has a TAP. */
+import { FrameArena } from '../core/arena.js';
 import { VirtualClock } from '../core/clock.js';
 import { KERNEL_PROFILES, type KernelProfile } from '../core/profile.js';
 import { SeededRandom } from '../core/random.js';
@@ -107,7 +108,9 @@ export class StackMachine implements Machine {
 
   constructor(scenario: Scenario, options: StackOptions = {}) {
     const profile = KERNEL_PROFILES[options.kernel ?? '6.18'];
-    this.net = new Net({ clock: new VirtualClock(), random: new SeededRandom(RANDOM_SEED), profile });
+    // A scenario holds few frames at a time, and thousands of scenarios run one after the other.
+    const arena = new FrameArena({ smallSlots: 128, largeSlots: 4 });
+    this.net = new Net({ clock: new VirtualClock(), random: new SeededRandom(RANDOM_SEED), profile, arena });
     this.#onFrame = options.onFrame ?? null;
     this.calls = new StackCalls(this.net);
     this.#timeoutMs = (scenario.timeout ?? DEFAULT_TIMEOUT_S) * 1000;
@@ -152,7 +155,7 @@ export class StackMachine implements Machine {
       return { code: 2, stdout: '', stderr: 'RTNETLINK answers: Operation not permitted\n' };
     }
     this.net.jiffies = this.net.clock.now();
-    return ipCommand(this.net, args);
+    return ipCommand(this.net, args, this.net.syscalls.cred.uid);
   }
 
   ifindex(name: string): number {

@@ -1,5 +1,5 @@
 /** Options of level SOL_SOCKET (`sk_setsockopt`, `sk_getsockopt` of `net/core/sock.c`). */
-import { EACCES, EDOM, EFAULT, EINVAL, ENODEV, ENOPROTOOPT, EOPNOTSUPP, EPERM } from '../uapi/errno.js';
+import { EACCES, EDOM, EFAULT, EINVAL, ENODEV, ENOENT, ENOPROTOOPT, EOPNOTSUPP, EPERM } from '../uapi/errno.js';
 import { IFNAMSIZ } from '../uapi/if.js';
 import * as so from '../uapi/socket.js';
 import { get32le, put32le } from '../wire/bytes.js';
@@ -24,6 +24,8 @@ const CLOCK_AUX_LAST = 23;
 const SOF_TXTIME_FLAGS_MASK = 3;
 const SOF_TIMESTAMPING_MASK = 0x7ffff;
 const SOCK_BUF_LOCK_MASK = 3;
+/** Key of the remembered time of SO_LINGER; no option has a negative number. */
+const LINGER_SECONDS = -1;
 const OPT_ID = so.SOF_TIMESTAMPING_OPT_ID;
 
 /** Options that are only remembered: nothing on the send path asks for them. */
@@ -96,8 +98,25 @@ export function sockSetsockopt(net: UdpNet, sk: UdpSock, name: number, optval: P
     case so.SO_NO_CHECK:
       sk.noCheckTx = on;
       return 0;
-    case so.SO_LINGER:
-      return optlen < 8 ? -EINVAL : readUser(optval, 8) === null ? -EFAULT : remember(sk, name, val);
+    case so.SO_LINGER: {
+      if (optlen < 8) return -EINVAL;
+      const linger = readUser(optval, 8);
+      if (linger === null) return -EFAULT;
+      // The time is kept from the last setting that was on.
+      if (on) remember(sk, LINGER_SECONDS, get32le(linger, 4));
+      return remember(sk, name, on ? 1 : 0);
+    }
+    case so.SO_PASSCRED:
+    case so.SO_PASSSEC:
+    case so.SO_PASSPIDFD:
+    case so.SO_PASSRIGHTS:
+      return -EOPNOTSUPP;
+    case so.SO_DETACH_FILTER:
+    case so.SO_DETACH_REUSEPORT_BPF:
+      return -ENOENT;
+    case so.SO_CNX_ADVICE:
+      if (val === 1) sk.dstCache = null;
+      return 0;
     case so.SO_TIMESTAMP:
     case so.SO_TIMESTAMP_NEW:
       sk.rcvtstamp = on ? 1 : 0;
@@ -292,7 +311,7 @@ export function sockGetsockopt(net: UdpNet, sk: UdpSock, name: number, len: numb
     case so.SO_PRIORITY:
       return int(sk.priority);
     case so.SO_LINGER:
-      return two(recall(sk, name) !== 0 ? 1 : 0, 0);
+      return two(recall(sk, name), recall(sk, LINGER_SECONDS));
     case so.SO_TIMESTAMP:
       return int(sk.rcvtstamp === 1 && !sk.tstampNew ? 1 : 0);
     case so.SO_TIMESTAMP_NEW:
@@ -315,6 +334,8 @@ export function sockGetsockopt(net: UdpNet, sk: UdpSock, name: number, len: numb
       return timeval(sk.rcvtimeo);
     case so.SO_PASSCRED:
     case so.SO_PASSSEC:
+    case so.SO_PASSPIDFD:
+    case so.SO_PASSRIGHTS:
       return -EOPNOTSUPP;
     case so.SO_PEERCRED:
       return Buffer.concat([int(0), int(-1), int(-1)]);

@@ -169,7 +169,7 @@ function optionValue(d: Draw, name: string | number): Value | null {
 
 export function setOption(d: Draw, fd?: string): Call {
   const [lev, names] = level(d);
-  const name = d.chance(0.97) ? d.pick(names) : d.pick([27, 30, 31, 53, 60, 62, 99]);
+  const name = d.chance(0.97) ? d.pick(names) : d.pick([27, 30, 31, 53, 60, 62, 110]);
   const len = d.chance(0.06) ? { len: d.pick([-1, 0, 1, 3, 4, 8, 12, 40, 41, 100, 65536, -2147483648]) } : {};
   return {
     call: 'setsockopt',
