@@ -1,5 +1,5 @@
 /** Addresses of devices (`net/ipv4/devinet.c`): adding, removing, dumping. Choosing among them is in `inet_select.ts`. */
-import { EADDRNOTAVAIL, EEXIST, EINVAL, ENODEV } from '../uapi/errno.js';
+import { EADDRNOTAVAIL, EEXIST, EINVAL, ENOBUFS, ENODEV } from '../uapi/errno.js';
 import { IFNAMSIZ } from '../uapi/if.js';
 import { inetMakeMask } from '../uapi/in.js';
 import {
@@ -15,12 +15,14 @@ import {
   RT_SCOPE_HOST,
 } from '../uapi/rtnetlink.js';
 import { inDevPromoteSecondaries } from './devconf.js';
-import type { InDevice, InIfaddr } from './in_device.js';
+import { InDevice, type InIfaddr } from './in_device.js';
 import type { NetDevice } from './net_device.js';
 import type { DevNet, NetdevEvent } from './netns.js';
 
 /** IFA_F_* that only IPv6 knows (`IPV6ONLY_FLAGS`). */
 const IPV6ONLY_FLAGS = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x100 | 0x800;
+/** The smallest MTU that IPv4 works with. */
+const IPV4_MIN_MTU = 68;
 /** A lifetime in seconds that never ends. */
 export const INFINITY_LIFE_TIME = 0xffffffff;
 
@@ -34,10 +36,21 @@ export function devinetInit(net: DevNet): void {
   net.onNetdev((event, dev) => inetdevEvent(net, event, dev));
 }
 
+/** IPv4 begins anew on a device, with the default settings (`inetdev_init`). */
+function inetdevInit(net: DevNet, dev: NetDevice): void {
+  net.sysctl.removeDevice(dev.name);
+  const { conf, neigh } = net.sysctl.addDevice(dev.name);
+  dev.ipPtr = new InDevice(dev, conf, neigh);
+}
+
 function inetdevEvent(net: DevNet, event: NetdevEvent, dev: NetDevice): void {
   const inDev = dev.ipPtr;
-  if (inDev === null) return;
-  if (event === 'up' && dev.isLoopback && inDev.ifaList.length === 0) {
+  if (inDev === null) {
+    if (event === 'changeMtu' && dev.mtu >= IPV4_MIN_MTU) inetdevInit(net, dev);
+    return;
+  }
+  if (event === 'up' && dev.isLoopback) {
+    // Again and again: where lo has it already, nothing happens.
     inetInsertIfa(net, {
       inDev,
       local: 0x7f000001,
@@ -55,6 +68,11 @@ function inetdevEvent(net: DevNet, event: NetdevEvent, dev: NetDevice): void {
     });
   } else if (event === 'unregister') {
     while (inDev.ifaList.length > 0) inetDelIfa(net, inDev, inDev.ifaList[0]!);
+  } else if (event === 'changeMtu' && dev.mtu < IPV4_MIN_MTU) {
+    // inetdev_destroy: so small a link has no IPv4.
+    inDev.dead = true;
+    while (inDev.ifaList.length > 0) inetDelIfa(net, inDev, inDev.ifaList[0]!);
+    dev.ipPtr = null;
   } else if (event === 'changeName') {
     inetdevChangename(dev, inDev);
   }
@@ -183,7 +201,7 @@ export function inetRtmNewaddr(
   const dev = net.devGetByIndex(msg.ifindex);
   if (dev === null) return { error: -ENODEV, extack: 'ipv4: Device not found' };
   const inDev = dev.ipPtr;
-  if (inDev === null) return { error: -ENODEV };
+  if (inDev === null) return { error: -ENOBUFS };
   const validLft = msg.validLft ?? INFINITY_LIFE_TIME;
   const preferredLft = msg.preferredLft ?? INFINITY_LIFE_TIME;
   if (validLft === 0 || preferredLft > validLft)
@@ -244,7 +262,7 @@ export function inetDumpIfaddr(net: DevNet): AddrMessage[] {
         ifindex: dev.ifindex,
         prefixLen: ifa.prefixLen,
         local: ifa.local,
-        address: ifa.address,
+        ...(ifa.address === 0 ? {} : { address: ifa.address }),
         ...(ifa.broadcast === 0 ? {} : { broadcast: ifa.broadcast }),
         scope: ifa.scope,
         flags: ifa.flags,

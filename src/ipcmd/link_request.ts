@@ -37,6 +37,8 @@ export interface NewLink extends Omit<LinkRequest, 'name' | 'kind' | 'group'> {
   readonly group: number;
 }
 
+/** Bytes of an alias and its end. */
+const IFALIASZ = 256;
 /** Drivers that let their carrier be set by hand. */
 const CARRIER_KINDS: readonly string[] = ['tun', 'dummy'];
 
@@ -86,28 +88,42 @@ function setFlags(context: IpContext, net: RouteNet, dev: NetDevice, flags: numb
   net.notifyNetdev('change', dev);
 }
 
-/** `ip link set`. What was done before a change that is refused stays done. */
+/** `ip link set`. What was done before a change that is refused stays done, and is told to those who watch devices. */
 export function setLink(context: IpContext, dev: NetDevice, request: LinkRequest): void {
   const { net } = context;
-  if (request.address !== undefined) setAddress(context, net, dev, request.address);
-  if (request.mtu !== undefined) setMtu(context, net, dev, request.mtu);
-  if (request.group !== undefined && request.group !== null) dev.group = request.group;
-  if (request.name !== undefined && request.name !== dev.name)
-    check(context, net.devChangeName(dev, request.name));
-  if (request.alias !== undefined) {
-    if (Buffer.byteLength(request.alias) >= 256) context.refuse(EINVAL);
-    dev.ifalias = request.alias;
-  }
-  if (request.broadcast !== undefined) dev.broadcast = request.broadcast.slice(0, dev.addr.length);
-  if (request.master !== undefined) setMaster(context, net, dev, request.master);
-  if (request.flagMask !== undefined) setFlags(context, net, dev, request.flags ?? 0, request.flagMask);
-  if (request.carrier !== undefined) {
-    if (!CARRIER_KINDS.includes(dev.kind)) context.refuse(EOPNOTSUPP);
-    net.setCarrier(dev, request.carrier);
-  }
-  if (request.txQueueLen !== undefined) {
-    if (request.txQueueLen < 0) context.refuse(EINVAL);
-    dev.txQueueLen = request.txQueueLen;
+  // Changes that have no notice of their own are told at the end (netdev_state_change).
+  let untold = false;
+  try {
+    if (request.address !== undefined) setAddress(context, net, dev, request.address);
+    if (request.mtu !== undefined) setMtu(context, net, dev, request.mtu);
+    if (request.group !== undefined && request.group !== null) {
+      dev.group = request.group;
+      untold = true;
+    }
+    if (request.name !== undefined && request.name !== dev.name)
+      check(context, net.devChangeName(dev, request.name));
+    if (request.alias !== undefined) {
+      if (Buffer.byteLength(request.alias) >= IFALIASZ) context.refuse(EINVAL);
+      dev.ifalias = request.alias;
+      untold = true;
+    }
+    if (request.broadcast !== undefined) {
+      dev.broadcast = request.broadcast.slice(0, dev.addr.length);
+      net.notifyNetdev('changeAddr', dev);
+    }
+    if (request.master !== undefined) setMaster(context, net, dev, request.master);
+    if (request.flagMask !== undefined) setFlags(context, net, dev, request.flags ?? 0, request.flagMask);
+    if (request.carrier !== undefined) {
+      if (!CARRIER_KINDS.includes(dev.kind)) context.refuse(EOPNOTSUPP);
+      net.setCarrier(dev, request.carrier);
+    }
+    if (request.txQueueLen !== undefined) {
+      if (request.txQueueLen < 0) context.refuse(EINVAL);
+      if (request.txQueueLen !== dev.txQueueLen) untold = true;
+      dev.txQueueLen = request.txQueueLen;
+    }
+  } finally {
+    if (untold && dev.isUp) net.notifyNetdev('change', dev);
   }
 }
 

@@ -45,7 +45,8 @@ export function neighAdd(net: NeighNet, msg: NeighMessage, nlmFlags: number): Ne
   }
   const ntf = msg.flags ?? 0;
   if ((ntf & NTF_PROXY) !== 0) {
-    pneighCreate(net, msg.dst, dev, ntf, msg.protocol ?? 0);
+    const permanent = ((msg.state ?? 0) & NUD_PERMANENT) !== 0;
+    pneighCreate(net, msg.dst, dev, ntf, permanent, msg.protocol ?? 0);
     return NETLINK_OK;
   }
   if (dev === null) return { error: -EINVAL, extack: 'Device not specified' };

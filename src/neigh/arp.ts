@@ -25,7 +25,15 @@ import type { Neighbour } from './neighbour.js';
 import type { ArpRoute, NeighNet } from './netns.js';
 import { pneighEnqueue, pneighLookup, USER_HZ_MS } from './proxy.js';
 import { NEIGH_UPDATE_F_OVERRIDE, neighUpdate } from './state.js';
-import { ipNeighForKey, neighFlushDev, neighForgetDev, neighIfdown, neighKey, neighLookup } from './table.js';
+import {
+  ipNeighForKey,
+  neighCarrierDown,
+  neighFlushDev,
+  neighForgetDev,
+  neighIfdown,
+  neighKey,
+  neighLookup,
+} from './table.js';
 
 const NO_MAC = new Uint8Array(6);
 /** Offset of the source address in an IPv4 header. */
@@ -299,7 +307,7 @@ export function arpDevEvent(net: NeighNet, event: NetdevEvent, dev: NetDevice): 
       const inDev = dev.ipPtr;
       const evict =
         inDev === null || (net.sysctl.confAll.arpEvictNocarrier !== 0 && inDev.cnf.arpEvictNocarrier !== 0);
-      if (evict && !dev.carrier) neighFlushDev(net, dev, true);
+      if (evict && !dev.carrier) neighCarrierDown(net, dev);
       break;
     }
     case 'down':

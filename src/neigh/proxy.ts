@@ -15,6 +15,8 @@ export interface PneighEntry {
   readonly dev: NetDevice | null;
   flags: number;
   protocol: number;
+  /** Made with NUD_PERMANENT: outlives the loss of the carrier. */
+  permanent: boolean;
 }
 
 export class PneighTable {
@@ -38,14 +40,16 @@ export function pneighCreate(
   key: number,
   dev: NetDevice | null,
   flags: number,
+  permanent: boolean,
   protocol: number,
 ): void {
   const known = pneighLookup(net, key, dev);
   if (known === null) {
-    net.arpTbl.proxy.entries.push({ key, dev, flags, protocol });
+    net.arpTbl.proxy.entries.push({ key, dev, flags, permanent, protocol });
     return;
   }
   known.flags = flags;
+  known.permanent = permanent;
   if (protocol !== 0) known.protocol = protocol;
 }
 
@@ -58,11 +62,13 @@ export function pneighDelete(net: NeighNet, key: number, dev: NetDevice | null):
   return 0;
 }
 
-/** Drops a device's entries and what waits on it. */
-export function pneighIfdown(net: NeighNet, dev: NetDevice): void {
+/** Drops a device's entries, all or those that are not permanent, and what waits on it. */
+export function pneighIfdown(net: NeighNet, dev: NetDevice, skipPermanent: boolean): void {
   const proxy = net.arpTbl.proxy;
-  for (let i = proxy.entries.length - 1; i >= 0; i--)
-    if (proxy.entries[i]!.dev === dev) proxy.entries.splice(i, 1);
+  for (let i = proxy.entries.length - 1; i >= 0; i--) {
+    const entry = proxy.entries[i]!;
+    if (entry.dev === dev && !(skipPermanent && entry.permanent)) proxy.entries.splice(i, 1);
+  }
   for (let i = proxy.queue.length - 1; i >= 0; i--) {
     if (proxy.queue[i]!.dev === dev) net.skbs.free(proxy.queue.splice(i, 1)[0]!.skb);
   }

@@ -232,7 +232,13 @@ export function neighFlushDev(net: NeighNet, dev: NetDevice, skipPermanent: bool
 /** IP goes off a device: its entries and proxies with it (`neigh_ifdown`). */
 export function neighIfdown(net: NeighNet, dev: NetDevice): void {
   neighFlushDev(net, dev, false);
-  pneighIfdown(net, dev);
+  pneighIfdown(net, dev, false);
+}
+
+/** A device lost its carrier: what is not permanent goes (`neigh_carrier_down`). */
+export function neighCarrierDown(net: NeighNet, dev: NetDevice): void {
+  neighFlushDev(net, dev, true);
+  pneighIfdown(net, dev, true);
 }
 
 /** A device leaves: nothing of it is kept. */

@@ -11,7 +11,7 @@ import {
   RTNH_F_DEAD,
 } from '../uapi/rtnetlink.js';
 import { fibCreateInfo, fibMetricsMatch, fibNhMatch } from './fib_semantics.js';
-import { FIB_PROPS, type FibConfig, FibInfo, type FibTable } from './fib_types.js';
+import { type FibConfig, FibInfo, type FibTable } from './fib_types.js';
 import { rtCacheFlush } from './genid.js';
 import type { RouteNet } from './netns.js';
 
@@ -130,13 +130,13 @@ function removeAlias(net: RouteNet, tb: FibTable, key: number, plen: number, ali
   net.fib.releaseInfo(fi);
 }
 
-/** Drops the routes whose nexthops are all dead (`fib_flush`); error routes have none and stay. */
+/** Drops the routes that are marked dead (`fib_flush`): their nexthops are gone, or the preferred source is. */
 export function fibFlush(net: RouteNet): void {
   let flushed = 0;
   for (const tb of net.fib.tables()) {
     const dead: { key: number; plen: number; alias: number }[] = [];
     tb.trie.forEach((key, plen, alias) => {
-      if (tb.trie.aliasTbId(alias) !== tb.id || FIB_PROPS[tb.trie.aliasType(alias)]!.error !== 0) return;
+      if (tb.trie.aliasTbId(alias) !== tb.id) return;
       if ((tb.trie.aliasInfo(alias).flags & RTNH_F_DEAD) !== 0) dead.push({ key, plen, alias });
     });
     for (const { key, plen, alias } of dead) removeAlias(net, tb, key, plen, alias);

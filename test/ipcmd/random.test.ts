@@ -1,7 +1,7 @@
 /** A hundred random `ip` commands: the host and our stack answer alike to each, and are alike after it. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../src/core/random.js';
-import { comparable, Host, NO_HOST, Ours } from './lab.js';
+import { type Answer, comparable, Host, NO_HOST, Ours } from './lab.js';
 import { RandomCommands } from './random_commands.js';
 
 const COMMANDS = 100;
@@ -37,6 +37,11 @@ const QUESTIONS = [
   ' fibmatch',
 ];
 
+/** JSON as values, so that a difference is shown where it is. */
+function parsed(answer: Answer): unknown {
+  return answer.stdout.startsWith('[') ? { ...answer, stdout: JSON.parse(answer.stdout) } : answer;
+}
+
 describe.skipIf(NO_HOST !== null)(`random commands on the host and here${NO_HOST ?? ''}`, () => {
   let open: { close(): void }[] = [];
   afterEach(() => {
@@ -52,10 +57,10 @@ describe.skipIf(NO_HOST !== null)(`random commands on the host and here${NO_HOST
       const commands = new RandomCommands(new SeededRandom(seed));
       const done: string[] = [];
       const same = (command: string): void => {
-        const expected = comparable(command, host.ip(command));
-        const actual = comparable(command, ours.ip(command));
+        const expected = parsed(comparable(command, host.ip(command)));
+        const actual = parsed(comparable(command, ours.ip(command)));
         const before = done.map((line) => `ip ${line}`).join('\n');
-        expect(actual, `seed ${seed}, after\n${before}\n: ip ${command}`).toEqual(expected);
+        expect(actual, `seed ${seed}, after\n${before}\nip ${command}`).toEqual(expected);
       };
       for (let i = 0; i < COMMANDS; i++) {
         const command = commands.next();
