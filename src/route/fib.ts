@@ -64,22 +64,14 @@ export class Fib {
     const shared = main.trie;
     const moved: { key: number; plen: number; alias: number }[] = [];
     shared.forEach((key, plen, alias) => {
-      if (shared.aliasTbId(alias) === RT_TABLE_LOCAL) moved.push({ key, plen, alias });
+      if (shared.aliasInfo(alias).tbId === RT_TABLE_LOCAL) moved.push({ key, plen, alias });
     });
     local.trie = new FibTrie(this.infos);
     let last = { key: -1, plen: -1, alias: 0 };
     for (const { key, plen, alias } of moved) {
       const after = last.key === key && last.plen === plen ? last.alias : 0;
       const info = shared.aliasInfo(alias);
-      const made = local.trie.insert(
-        key,
-        plen,
-        after,
-        info,
-        shared.aliasType(alias),
-        RT_TABLE_LOCAL,
-        shared.aliasDscp(alias),
-      );
+      const made = local.trie.insert(key, plen, after, info, shared.aliasDscp(alias));
       last = { key, plen, alias: made };
       shared.remove(key, plen, alias);
     }

@@ -114,10 +114,10 @@ export function inetDumpFib(net: RouteNet, table?: number): RouteMessage[] {
   for (const tb of net.fib.tables()) {
     if (table !== undefined && table !== 0 && tb.id !== table) continue;
     tb.trie.forEach((dst, dstLen, alias) => {
-      if (tb.trie.aliasTbId(alias) !== tb.id) return;
+      if (tb.trie.aliasInfo(alias).tbId !== tb.id) return;
       dump.push({
         ...fibDumpInfo(tb.trie.aliasInfo(alias)),
-        type: tb.trie.aliasType(alias),
+        type: tb.trie.aliasInfo(alias).type,
         table: tb.id,
         dst,
         dstLen,

@@ -29,7 +29,7 @@ export function fibValidKeyLen(key: number, plen: number): NetlinkResult | null 
 function fibFindAlias(tb: FibTable, first: number, dscp: number, priority: number): number {
   const { trie } = tb;
   for (let alias = first; alias !== 0; alias = trie.aliasNext(alias)) {
-    const tbId = trie.aliasTbId(alias);
+    const tbId = trie.aliasInfo(alias).tbId;
     if (tbId > tb.id) continue;
     if (tbId !== tb.id) break;
     const its = trie.aliasDscp(alias);
@@ -44,7 +44,7 @@ function aliasBefore(tb: FibTable, first: number, alias: number): number {
   const { trie } = tb;
   let before = 0;
   for (let at = first; at !== 0; at = trie.aliasNext(at)) {
-    if (alias !== 0 ? at === alias : tb.id > trie.aliasTbId(at)) break;
+    if (alias !== 0 ? at === alias : tb.id > trie.aliasInfo(at).tbId) break;
     before = at;
   }
   return before;
@@ -70,9 +70,9 @@ export function fibTableInsert(net: RouteNet, tb: FibTable, cfg: FibConfig): Net
     const faFirst = fa;
     let faMatch = 0;
     for (; fa !== 0; fa = trie.aliasNext(fa)) {
-      if (trie.aliasTbId(fa) !== tb.id || trie.aliasDscp(fa) !== dscp) break;
+      if (trie.aliasInfo(fa).tbId !== tb.id || trie.aliasDscp(fa) !== dscp) break;
       if (trie.aliasInfo(fa).priority !== fi.priority) break;
-      if (trie.aliasType(fa) === cfg.type && trie.aliasInfo(fa) === fi) {
+      if (trie.aliasInfo(fa).type === cfg.type && trie.aliasInfo(fa) === fi) {
         faMatch = fa;
         break;
       }
@@ -81,7 +81,7 @@ export function fibTableInsert(net: RouteNet, tb: FibTable, cfg: FibConfig): Net
       if (faMatch !== 0) return refuse(faMatch === faFirst ? 0 : -EEXIST);
       const dropped = trie.aliasInfo(faFirst);
       const accessed = trie.aliasAccessed(faFirst);
-      trie.setAlias(faFirst, fi, cfg.type);
+      trie.setAlias(key, plen, faFirst, fi);
       net.fib.releaseInfo(dropped);
       trie.faDefault.delete(faFirst);
       if (accessed) rtCacheFlush(net);
@@ -92,7 +92,7 @@ export function fibTableInsert(net: RouteNet, tb: FibTable, cfg: FibConfig): Net
   }
   if ((cfg.nlflags & NLM_F_CREATE) === 0) return refuse(-ENOENT);
   const after = first === 0 ? 0 : aliasBefore(tb, first, fa);
-  trie.insert(key, plen, after, fi, cfg.type, tb.id, dscp);
+  trie.insert(key, plen, after, fi, dscp);
   if (plen === 0) tb.numDefault++;
   rtCacheFlush(net);
   return NETLINK_OK;
@@ -107,9 +107,9 @@ export function fibTableDelete(net: RouteNet, tb: FibTable, cfg: FibConfig): Net
   const first = trie.first(key, plen);
   if (first === 0) return { error: -ESRCH };
   for (let fa = fibFindAlias(tb, first, dscp, 0); fa !== 0; fa = trie.aliasNext(fa)) {
-    if (trie.aliasTbId(fa) !== tb.id || trie.aliasDscp(fa) !== dscp) break;
+    if (trie.aliasInfo(fa).tbId !== tb.id || trie.aliasDscp(fa) !== dscp) break;
     const fi = trie.aliasInfo(fa);
-    if (cfg.type !== 0 && trie.aliasType(fa) !== cfg.type) continue;
+    if (cfg.type !== 0 && trie.aliasInfo(fa).type !== cfg.type) continue;
     if (cfg.scope !== RT_SCOPE_NOWHERE && fi.scope !== cfg.scope) continue;
     if (cfg.prefsrc !== 0 && fi.prefsrc !== cfg.prefsrc) continue;
     if (cfg.protocol !== 0 && fi.protocol !== cfg.protocol) continue;
@@ -136,7 +136,7 @@ export function fibFlush(net: RouteNet): void {
   for (const tb of net.fib.tables()) {
     const dead: { key: number; plen: number; alias: number }[] = [];
     tb.trie.forEach((key, plen, alias) => {
-      if (tb.trie.aliasTbId(alias) !== tb.id) return;
+      if (tb.trie.aliasInfo(alias).tbId !== tb.id) return;
       if ((tb.trie.aliasInfo(alias).flags & RTNH_F_DEAD) !== 0) dead.push({ key, plen, alias });
     });
     for (const { key, plen, alias } of dead) removeAlias(net, tb, key, plen, alias);

@@ -1,10 +1,9 @@
 /**
- * Longest prefix match (`net/ipv4/fib_trie.c`): a path-compressed binary trie in typed arrays, one node for each prefix and for each
- * fork, 16 bytes a node and 16 bytes a route. A large trie gets an index by the first bits of an address, so that a lookup
- * begins near its end: the kernel widens its nodes for the same reason.
+ * Longest prefix match (`net/ipv4/fib_trie.c`): prefixes in a trie, routes as a list at each prefix, 12 bytes a route. A large table has an
+ * index over its trie, so that a lookup costs a few memory accesses; the kernel widens its nodes for the same reason.
  *
- * A node's routes hang on it as a list in the kernel's order: table (higher first), TOS (higher first), priority (lower first),
- * age (FIB-1). Going up a prefix length means going up the path (FIB-2).
+ * A prefix's routes are in the kernel's order: table (higher first), TOS (higher first), priority (lower first), age (FIB-1). Where none of
+ * them fits, the next shorter prefix is tried (FIB-2).
  */
 import { EAGAIN } from '../uapi/errno.js';
 import { RTNH_F_DEAD, RTNH_F_LINKDOWN } from '../uapi/rtnetlink.js';
@@ -17,33 +16,34 @@ import {
   type FibTable,
 } from './fib_types.js';
 import type { Flowi4 } from './flow.js';
+import { PrefixIndex } from './prefix_index.js';
+import { grown, NODE_WORDS, TrieNodes } from './trie_nodes.js';
 
-/** A node is four words: key, the two children, and `first alias << 6 | prefix length`. */
-const NODE_WORDS = 4;
-/** An alias is four words: next, fib_info, table id, and `accessed << 12 | type << 8 | dscp`. */
-const ALIAS_WORDS = 4;
-const ALIAS_ACCESSED = 1 << 12;
+/** An alias is three words: next, fib_info, and `prefix length << 9 | accessed << 8 | dscp`. */
+const ALIAS_WORDS = 3;
+const ALIAS_ACCESSED = 1 << 8;
+const PLEN_SHIFT = 9;
 
-/** Number of nodes from which a trie has an index of so many bits. */
-const INDEX_STEPS: readonly { readonly nodes: number; readonly bits: number }[] = [
-  { nodes: 1 << 12, bits: 16 },
-  { nodes: 1 << 18, bits: 20 },
-];
+/**
+ * Answers of the index are odd, `fib_info << 7 | prefix length << 1 | 1`, for a prefix with one route for every TOS, which is nearly every
+ * prefix of a large table: the route itself need not be looked at. Else they are even: the first alias, doubled.
+ */
+const MAX_DIRECT_INFO = 1 << 23;
+
+/** Number of routes from which a trie has an index. */
+const INDEX_AT = 4096;
+
+/** No route of a list fits; `throw`, which ends the search in this table, answers -EAGAIN (RULE-5). */
+const NO_MATCH = 1;
 
 export class FibTrie {
-  #nodes = new Int32Array(64 * NODE_WORDS);
+  readonly #nodes = new TrieNodes();
+  #index: PrefixIndex | null = null;
   #aliases = new Int32Array(64 * ALIAS_WORDS);
-  /** Next unused place, and the head of the list of given-back ones (linked by the first child, or by next). Place 0 is none. */
-  #nodeEnd = 1;
-  #nodeFree = 0;
-  #nodeCount = 0;
+  /** Next unused place, and the first of the given-back ones, linked by next. Place 0 is none. */
   #aliasEnd = 1;
   #aliasFree = 0;
-  #root = 0;
-  #index: Int32Array | null = null;
-  #indexBits = 0;
-  #nextIndexAt = INDEX_STEPS[0]!.nodes;
-  /** The nodes with routes on the way down to an address. */
+  /** The routes on the way down to an address. */
   readonly #path = new Int32Array(34);
   readonly #infos: readonly FibInfo[];
   /** Routes in it. */
@@ -69,47 +69,34 @@ export class FibTrie {
   aliasInfo(alias: number): FibInfo {
     return this.#infos[this.#aliases[alias * ALIAS_WORDS + 1]!]!;
   }
-  aliasTbId(alias: number): number {
-    return this.#aliases[alias * ALIAS_WORDS + 2]! >>> 0;
-  }
-  aliasType(alias: number): number {
-    return (this.#aliases[alias * ALIAS_WORDS + 3]! >>> 8) & 15;
-  }
   aliasDscp(alias: number): number {
-    return this.#aliases[alias * ALIAS_WORDS + 3]! & 0xff;
+    return this.#aliases[alias * ALIAS_WORDS + 2]! & 0xff;
   }
   /** Some lookup used it (`FA_S_ACCESSED`): its end concerns cached routes. */
   aliasAccessed(alias: number): boolean {
-    return (this.#aliases[alias * ALIAS_WORDS + 3]! & ALIAS_ACCESSED) !== 0;
+    return (this.#aliases[alias * ALIAS_WORDS + 2]! & ALIAS_ACCESSED) !== 0;
   }
   setAccessed(alias: number): void {
-    this.#aliases[alias * ALIAS_WORDS + 3]! |= ALIAS_ACCESSED;
+    this.#aliases[alias * ALIAS_WORDS + 2]! |= ALIAS_ACCESSED;
   }
-  /** Gives an alias another fib_info and type; it has not been used so far. */
-  setAlias(alias: number, info: FibInfo, type: number): void {
+  /** Gives an alias of a prefix another fib_info; it has not been used so far. */
+  setAlias(key: number, plen: number, alias: number, info: FibInfo): void {
     const at = alias * ALIAS_WORDS;
     this.#aliases[at + 1] = info.index;
-    this.#aliases[at + 3] = (this.#aliases[at + 3]! & 0xff) | (type << 8);
+    this.#aliases[at + 2]! &= ~ALIAS_ACCESSED;
+    this.#index?.forget(key, plen);
   }
 
   // --- prefixes ---
 
   /** First alias of a prefix, 0 for none. */
   first(key: number, plen: number): number {
-    const node = this.#find(key, plen);
-    return node === 0 ? 0 : this.#nodes[node * NODE_WORDS + 3]! >>> 6;
+    const node = this.#nodes.find(key, plen);
+    return node === 0 ? 0 : this.#nodes.value(node);
   }
 
   /** Puts a new alias behind `after` in its prefix's list, in front of all where `after` is 0. */
-  insert(
-    key: number,
-    plen: number,
-    after: number,
-    info: FibInfo,
-    type: number,
-    tbId: number,
-    dscp: number,
-  ): number {
+  insert(key: number, plen: number, after: number, info: FibInfo, dscp: number): number {
     let alias = this.#aliasFree;
     if (alias !== 0) this.#aliasFree = this.#aliases[alias * ALIAS_WORDS]!;
     else {
@@ -119,17 +106,19 @@ export class FibTrie {
     const at = alias * ALIAS_WORDS;
     const aliases = this.#aliases;
     aliases[at + 1] = info.index;
-    aliases[at + 2] = tbId;
-    aliases[at + 3] = (type << 8) | dscp;
-    const node = this.#insertNode(key, plen) * NODE_WORDS;
+    aliases[at + 2] = (plen << PLEN_SHIFT) | dscp;
     if (after === 0) {
-      aliases[at] = this.#nodes[node + 3]! >>> 6;
-      this.#nodes[node + 3] = (alias << 6) | plen;
+      const node = this.#nodes.insert(key, plen);
+      aliases[at] = this.#nodes.value(node);
+      this.#nodes.setValue(node, alias);
     } else {
       aliases[at] = aliases[after * ALIAS_WORDS]!;
       aliases[after * ALIAS_WORDS] = alias;
     }
+    this.#index?.forget(key, plen);
     this.size++;
+    if (this.#index === null && this.size >= INDEX_AT)
+      this.#index = new PrefixIndex(this.#nodes, (alias) => this.#answerOf(alias));
     return alias;
   }
 
@@ -137,12 +126,12 @@ export class FibTrie {
   remove(key: number, plen: number, alias: number): void {
     const aliases = this.#aliases;
     const next = aliases[alias * ALIAS_WORDS]!;
-    const node = this.#find(key, plen);
-    const at = node * NODE_WORDS;
-    let prev = this.#nodes[at + 3]! >>> 6;
+    const node = this.#nodes.find(key, plen);
+    let prev = this.#nodes.value(node);
     if (prev === alias) {
-      this.#nodes[at + 3] = (next << 6) | plen;
-      if (next === 0) this.#removeNode(key, plen);
+      this.#nodes.setValue(node, next);
+      if (next === 0) this.#nodes.remove(key, plen);
+      this.#index?.forget(key, plen);
     } else {
       while (aliases[prev * ALIAS_WORDS] !== alias) prev = aliases[prev * ALIAS_WORDS]!;
       aliases[prev * ALIAS_WORDS] = next;
@@ -157,8 +146,8 @@ export class FibTrie {
    * in the list. Nothing may be inserted or removed meanwhile.
    */
   forEach(visit: (key: number, plen: number, alias: number) => void): void {
-    const nodes = this.#nodes;
-    const todo: number[] = this.#root === 0 ? [] : [this.#root];
+    const nodes = this.#nodes.words;
+    const todo: number[] = this.#nodes.root === 0 ? [] : [this.#nodes.root];
     const chain: number[] = [];
     while (todo.length > 0) {
       chain.length = 0;
@@ -190,31 +179,34 @@ export class FibTrie {
    */
   lookup(tb: FibTable, flp: Flowi4, res: FibResult, flags: number): number {
     const key = flp.daddr | 0;
-    const index = this.#index;
-    if (index === null) {
-      const err = this.#lookupFrom(this.#root, 0, key, tb, flp, res, flags);
-      return err === NO_MATCH ? -EAGAIN : err;
+    let err: number;
+    if (this.#index === null) err = this.#lookupFrom(this.#nodes.root, 0, key, flp, res, flags);
+    else {
+      const answer = this.#index.answer(key);
+      if (answer === 0) return -EAGAIN;
+      let from = 0;
+      if (answer < 0) {
+        from = -answer;
+        err = this.#lookupFrom(from, 0, key, flp, res, flags);
+      } else if ((answer & 1) !== 0) {
+        err = lookupInfo(this.#infos[answer >>> 7]!, flp, res, flags);
+        res.prefixlen = (answer >>> 1) & 63;
+        res.dscp = 0;
+        res.faHead = 0;
+      } else err = this.#lookupAliases(answer >>> 1, flp, res, flags);
+      // Shorter prefixes than the index names.
+      if (err === NO_MATCH) err = this.#lookupFrom(this.#nodes.root, from, key, flp, res, flags);
     }
-    const start = index[key >>> (32 - this.#indexBits)]!;
-    let err = NO_MATCH;
-    if (start !== 0) {
-      err = this.#lookupFrom(start, 0, key, tb, flp, res, flags);
-      // Shorter prefixes than where the index points to.
-      if (err === NO_MATCH) err = this.#lookupFrom(this.#root, start, key, tb, flp, res, flags);
+    if (err === 0) {
+      res.prefix = res.prefixlen === 0 ? 0 : (key & (-1 << (32 - res.prefixlen))) >>> 0;
+      res.table = tb;
     }
     return err === NO_MATCH ? -EAGAIN : err;
   }
 
-  #lookupFrom(
-    from: number,
-    until: number,
-    key: number,
-    tb: FibTable,
-    flp: Flowi4,
-    res: FibResult,
-    flags: number,
-  ): number {
-    const nodes = this.#nodes;
+  /** Walks down from a node as far as node `until`, and back up over the prefixes on the way until a route fits. */
+  #lookupFrom(from: number, until: number, key: number, flp: Flowi4, res: FibResult, flags: number): number {
+    const nodes = this.#nodes.words;
     const path = this.#path;
     let depth = 0;
     for (let n = from; n !== until; ) {
@@ -222,23 +214,14 @@ export class FibTrie {
       const meta = nodes[at + 3]!;
       const plen = meta & 63;
       if (plen !== 0 && (key ^ nodes[at]!) >>> (32 - plen) !== 0) break;
-      if (meta > 63) path[depth++] = n;
+      if (meta > 63) path[depth++] = meta >>> 6;
       if (plen === 32) break;
       n = nodes[at + 1 + ((key >>> (31 - plen)) & 1)]!;
       if (n === 0) break;
     }
     while (depth > 0) {
-      const at = path[--depth]! * NODE_WORDS;
-      const meta = nodes[at + 3]!;
-      const err = this.#lookupAliases(meta >>> 6, flp, res, flags);
-      if (err === NO_MATCH) continue;
-      if (err === 0) {
-        res.prefix = nodes[at]! >>> 0;
-        res.prefixlen = meta & 63;
-        res.faHead = meta >>> 6;
-        res.table = tb;
-      }
-      return err;
+      const err = this.#lookupAliases(path[--depth]!, flp, res, flags);
+      if (err !== NO_MATCH) return err;
     }
     return NO_MATCH;
   }
@@ -247,201 +230,51 @@ export class FibTrie {
     const aliases = this.#aliases;
     for (let alias = first; alias !== 0; alias = aliases[alias * ALIAS_WORDS]!) {
       const at = alias * ALIAS_WORDS;
-      const word = aliases[at + 3]!;
+      const word = aliases[at + 2]!;
       const dscp = word & 0xff;
       // FIB-5
       if (dscp !== 0 && dscp !== (flp.tos & 0x1c)) continue;
       const fi = this.#infos[aliases[at + 1]!]!;
-      // FIB-6
-      if (fi.scope < flp.scope) continue;
-      if ((word & ALIAS_ACCESSED) === 0) aliases[at + 3] = word | ALIAS_ACCESSED;
-      const type = (word >>> 8) & 15;
-      const err = FIB_PROPS[type]!.error;
-      if (err < 0) return err;
-      if ((fi.flags & RTNH_F_DEAD) !== 0) continue;
-      const nhs = fi.nhs;
-      for (let i = 0; i < nhs.length; i++) {
-        const nhc = nhs[i]!;
-        if (!fibLookupGoodNhc(nhc, flags, flp)) continue;
-        res.nhSel = i;
-        res.nhc = nhc;
-        res.type = type;
-        res.scope = fi.scope;
-        res.dscp = dscp;
-        res.fi = fi;
-        res.aliasTbId = aliases[at + 2]! >>> 0;
-        return 0;
-      }
+      if ((word & ALIAS_ACCESSED) === 0 && fi.scope >= flp.scope) aliases[at + 2] = word | ALIAS_ACCESSED;
+      const err = lookupInfo(fi, flp, res, flags);
+      if (err === NO_MATCH) continue;
+      res.dscp = dscp;
+      res.prefixlen = word >>> PLEN_SHIFT;
+      res.faHead = first;
+      return err;
     }
     return NO_MATCH;
   }
 
-  // --- nodes ---
-
-  #find(key: number, plen: number): number {
-    const nodes = this.#nodes;
-    let n = this.#root;
-    while (n !== 0) {
-      const at = n * NODE_WORDS;
-      const nplen = nodes[at + 3]! & 63;
-      if (nplen >= plen) return nplen === plen && nodes[at] === (key | 0) ? n : 0;
-      if (nplen !== 0 && (key ^ nodes[at]!) >>> (32 - nplen) !== 0) return 0;
-      n = nodes[at + 1 + ((key >>> (31 - nplen)) & 1)]!;
-    }
-    return 0;
-  }
-
-  #newNode(key: number, plen: number): number {
-    let n = this.#nodeFree;
-    if (n !== 0) this.#nodeFree = this.#nodes[n * NODE_WORDS + 1]!;
-    else {
-      n = this.#nodeEnd++;
-      if (n * NODE_WORDS >= this.#nodes.length) this.#nodes = grown(this.#nodes);
-    }
-    const at = n * NODE_WORDS;
-    this.#nodes[at] = key;
-    this.#nodes[at + 1] = 0;
-    this.#nodes[at + 2] = 0;
-    this.#nodes[at + 3] = plen;
-    this.#nodeCount++;
-    return n;
-  }
-
-  #insertNode(key: number, plen: number): number {
-    // Where the way to the new node is written: the root, or a word of the node above.
-    let slot = -1;
-    let n = this.#root;
-    while (n !== 0) {
-      const at = n * NODE_WORDS;
-      const nplen = this.#nodes[at + 3]! & 63;
-      const nkey = this.#nodes[at]!;
-      const common = Math.min(plen, nplen, Math.clz32(key ^ nkey));
-      if (common < nplen) {
-        const made = this.#newNode(key, plen);
-        let top = made;
-        if (common < plen) {
-          top = this.#newNode(common === 0 ? 0 : key & (-1 << (32 - common)), common);
-          this.#nodes[top * NODE_WORDS + 1 + ((key >>> (31 - common)) & 1)] = made;
-        }
-        this.#nodes[top * NODE_WORDS + 1 + ((nkey >>> (31 - common)) & 1)] = n;
-        this.#attach(slot, top);
-        if (top !== made) this.#indexAdd(top);
-        this.#indexAdd(made);
-        return made;
-      }
-      if (plen === nplen) return n;
-      slot = at + 1 + ((key >>> (31 - nplen)) & 1);
-      n = this.#nodes[slot]!;
-    }
-    const made = this.#newNode(key, plen);
-    this.#attach(slot, made);
-    this.#indexAdd(made);
-    return made;
-  }
-
-  #attach(slot: number, n: number): void {
-    if (slot < 0) this.#root = n;
-    else this.#nodes[slot] = n;
-  }
-
-  /** Removes a node without routes, and the fork above it that is none any more. */
-  #removeNode(key: number, plen: number): void {
-    const nodes = this.#nodes;
-    let slot = -1;
-    let parentSlot = -1;
-    let parent = 0;
-    let n = this.#root;
-    while ((nodes[n * NODE_WORDS + 3]! & 63) !== plen) {
-      const at = n * NODE_WORDS;
-      parent = n;
-      parentSlot = slot;
-      slot = at + 1 + ((key >>> (31 - (nodes[at + 3]! & 63))) & 1);
-      n = nodes[slot]!;
-    }
-    const left = nodes[n * NODE_WORDS + 1]!;
-    const right = nodes[n * NODE_WORDS + 2]!;
-    if (left !== 0 && right !== 0) return;
-    const child = left !== 0 ? left : right;
-    this.#attach(slot, child);
-    this.#freeNode(n, parent);
-    if (child !== 0 || parent === 0 || nodes[parent * NODE_WORDS + 3]! > 63) return;
-    const at = parent * NODE_WORDS;
-    const sibling = nodes[at + 1] !== 0 ? nodes[at + 1]! : nodes[at + 2]!;
-    let grandparent = 0;
-    if (parentSlot >= 0) grandparent = Math.floor(parentSlot / NODE_WORDS);
-    this.#attach(parentSlot, sibling);
-    this.#freeNode(parent, grandparent);
-  }
-
-  #freeNode(n: number, parent: number): void {
-    this.#indexRemove(n, parent);
-    this.#nodes[n * NODE_WORDS + 1] = this.#nodeFree;
-    this.#nodeFree = n;
-    this.#nodeCount--;
-  }
-
-  // --- index: for each value of the first bits the deepest node that covers all addresses with them ---
-
-  #indexAdd(n: number): void {
-    if (this.#nodeCount >= this.#nextIndexAt) {
-      this.#buildIndex();
-      return;
-    }
-    const index = this.#index;
-    if (index === null) return;
-    const nodes = this.#nodes;
-    const bits = this.#indexBits;
-    const plen = nodes[n * NODE_WORDS + 3]! & 63;
-    if (plen > bits) return;
-    const begin = nodes[n * NODE_WORDS]! >>> (32 - bits);
-    const end = begin + (1 << (bits - plen));
-    for (let i = begin; i < end; i++) {
-      const now = index[i]!;
-      if (now === 0 || (nodes[now * NODE_WORDS + 3]! & 63) < plen) index[i] = n;
-    }
-  }
-
-  #indexRemove(n: number, parent: number): void {
-    const index = this.#index;
-    if (index === null) return;
-    const bits = this.#indexBits;
-    const plen = this.#nodes[n * NODE_WORDS + 3]! & 63;
-    if (plen > bits) return;
-    const begin = this.#nodes[n * NODE_WORDS]! >>> (32 - bits);
-    const end = begin + (1 << (bits - plen));
-    for (let i = begin; i < end; i++) if (index[i] === n) index[i] = parent;
-  }
-
-  #buildIndex(): void {
-    const step = INDEX_STEPS.findLastIndex(({ nodes }) => this.#nodeCount >= nodes);
-    const bits = INDEX_STEPS[step]!.bits;
-    this.#nextIndexAt = INDEX_STEPS[step + 1]?.nodes ?? Infinity;
-    this.#indexBits = bits;
-    const index = new Int32Array(1 << bits);
-    this.#index = index;
-    const nodes = this.#nodes;
-    const todo = [this.#root];
-    // Parents come before their children, so that the deepest one is written last.
-    while (todo.length > 0) {
-      const n = todo.pop()!;
-      const at = n * NODE_WORDS;
-      const plen = nodes[at + 3]! & 63;
-      if (plen > bits) continue;
-      const begin = nodes[at]! >>> (32 - bits);
-      index.fill(n, begin, begin + (1 << (bits - plen)));
-      if (nodes[at + 1] !== 0) todo.push(nodes[at + 1]!);
-      if (nodes[at + 2] !== 0) todo.push(nodes[at + 2]!);
-    }
+  /** What the index says of a prefix, by its first alias. A route that it names counts as used from then on. */
+  #answerOf(first: number): number {
+    const at = first * ALIAS_WORDS;
+    const word = this.#aliases[at + 2]!;
+    const info = this.#aliases[at + 1]!;
+    if (this.#aliases[at] !== 0 || (word & 0xff) !== 0 || info >= MAX_DIRECT_INFO) return first << 1;
+    this.#aliases[at + 2] = word | ALIAS_ACCESSED;
+    return (info << 7) | ((word >>> PLEN_SHIFT) << 1) | 1;
   }
 }
 
-/** No route of a list fits; `throw`, which ends the search in this table, answers -EAGAIN (RULE-5). */
-const NO_MATCH = 1;
-
-function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(Math.ceil((array.length * 1.5) / NODE_WORDS) * NODE_WORDS);
-  larger.set(array);
-  return larger;
+/** A route, once its prefix and TOS fit: its error, or its first usable nexthop (FIB-2, FIB-6). */
+function lookupInfo(fi: FibInfo, flp: Flowi4, res: FibResult, flags: number): number {
+  if (fi.scope < flp.scope) return NO_MATCH;
+  const err = FIB_PROPS[fi.type]!.error;
+  if (err < 0) return err;
+  if ((fi.flags & RTNH_F_DEAD) !== 0) return NO_MATCH;
+  const nhs = fi.nhs;
+  for (let i = 0; i < nhs.length; i++) {
+    const nhc = nhs[i]!;
+    if (!fibLookupGoodNhc(nhc, flags, flp)) continue;
+    res.nhSel = i;
+    res.nhc = nhc;
+    res.type = fi.type;
+    res.scope = fi.scope;
+    res.fi = fi;
+    return 0;
+  }
+  return NO_MATCH;
 }
 
 /** A nexthop may be used (`fib_lookup_good_nhc`, FIB-7). */

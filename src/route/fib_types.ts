@@ -126,10 +126,8 @@ export class FibResult {
   fi: FibInfo | null = null;
   nhc: FibNh | null = null;
   table: FibTable | null = null;
-  /** First alias of the matched prefix, in the table's trie. */
+  /** First alias of the matched prefix in the table's trie; 0 where it is the only one. */
   faHead = 0;
-  /** The table that the matched alias belongs to; differs from `table` where local and main share a trie. */
-  aliasTbId = 0;
 
   reset(): void {
     this.prefixlen = 0;

@@ -51,7 +51,7 @@ function fibSelectDefault(net: RouteNet, fl4: Flowi4, res: FibResult): void {
   for (let alias = res.faHead; alias !== 0; alias = trie.aliasNext(alias)) {
     const dscp = trie.aliasDscp(alias);
     if (dscp !== 0 && dscp !== (fl4.tos & 0x1c)) continue;
-    if (trie.aliasTbId(alias) !== tb.id) continue;
+    if (trie.aliasInfo(alias).tbId !== tb.id) continue;
     const next = trie.aliasInfo(alias);
     if (next.priority > lastPriority && dscp === lastDscp) {
       if (lastDscp !== 0) continue;
@@ -60,7 +60,7 @@ function fibSelectDefault(net: RouteNet, fl4: Flowi4, res: FibResult): void {
     if ((next.flags & RTNH_F_DEAD) !== 0) continue;
     lastDscp = dscp;
     lastPriority = next.priority;
-    if (next.scope !== res.scope || trie.aliasType(alias) !== RTN_UNICAST) continue;
+    if (next.scope !== res.scope || trie.aliasInfo(alias).type !== RTN_UNICAST) continue;
     const nh = next.nhs[0]!;
     if (nh.gw === 0 || nh.scope !== RT_SCOPE_LINK) continue;
     trie.setAccessed(alias);

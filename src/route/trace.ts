@@ -75,7 +75,7 @@ export function traceTable(net: RouteNet, rule: FibRule, res: FibResult, err: nu
 
 /** The default rules, which a namespace without others takes in one step. */
 export function traceDefaultLookup(net: RouteNet, res: FibResult, err: number): void {
-  if (err === 0 && res.aliasTbId === RT_TABLE_LOCAL) {
+  if (err === 0 && res.fi!.tbId === RT_TABLE_LOCAL) {
     ruleEvent(net, 0, 'local', routeText(res), 'FIB-1');
     return;
   }
