@@ -100,15 +100,21 @@ function letTimePass(net: UdpNet, deadline: number): boolean {
   return false;
 }
 
-/** `__skb_try_recv_from_queue` */
+/** `__skb_try_recv_from_queue`, from the reader's part of the queue first, then from the whole. */
 function tryRecvFromQueue(sk: UdpSock, flags: number): Taken | null {
   const queue = sk.receiveQueue;
   if ((flags & MSG_PEEK) === 0) {
+    if (sk.readerQueued === 0) sk.readerQueued = queue.length;
     const skb = queue.shift();
-    return skb === undefined ? null : { skb, off: 0 };
+    if (skb === undefined) return null;
+    sk.readerQueued--;
+    rmemRelease(sk, skb.truesize);
+    return { skb, off: 0 };
   }
   let off = Math.max(0, sk.peekOff);
-  for (const skb of queue) {
+  for (let at = 0; at < queue.length; at++) {
+    if (at === sk.readerQueued) sk.readerQueued = queue.length;
+    const skb = queue[at]!;
     if (sk.peekOff >= 0 && off >= skb.len && (off !== 0 || (skb.cbFlags & UDP_CB_PEEKED) !== 0)) {
       off -= skb.len;
       continue;
@@ -117,6 +123,17 @@ function tryRecvFromQueue(sk: UdpSock, flags: number): Taken | null {
     return { skb, off };
   }
   return null;
+}
+
+/**
+ * What was read leaves the receive buffer (`udp_rmem_release`): at once when the reader has emptied its part of the queue, else in steps of
+ * a quarter of the buffer. A buffer can so refuse a datagram although there would be room.
+ */
+function rmemRelease(sk: UdpSock, truesize: number): void {
+  sk.forwardDeficit += truesize;
+  if (sk.forwardDeficit < sk.rcvbuf >> 2 && sk.readerQueued > 0) return;
+  sk.rmemAlloc -= sk.forwardDeficit;
+  sk.forwardDeficit = 0;
 }
 
 /** Copies one datagram out with its control messages; null where its checksum turns out to be wrong. */
@@ -146,7 +163,7 @@ function readDatagram(
     if (!peeking) {
       sk.drops++;
       mib.InErrors++;
-      releaseSkb(net, sk, skb);
+      net.skbs.free(skb);
     }
     return error;
   }
@@ -162,17 +179,22 @@ function readDatagram(
   const name = { addr: ipv4.saddr(skb.buf, skb.nh), port: udp.source(skb.buf, skb.th) };
   const ret = (request.flags & MSG_TRUNC) !== 0 ? ulen : copied;
   if (sk.peekOff >= 0) sk.peekOff = Math.max(sk.peekOff + (peeking ? ret : -ret), 0);
-  if (!peeking) releaseSkb(net, sk, skb);
+  if (!peeking) net.skbs.free(skb);
   return { ret, data, name, flags, cmsgs };
 }
 
 function dropBadChecksum(net: UdpNet, sk: UdpSock, skb: SkBuff): null {
   const mib = sk.isUdplite ? net.mib.UdpLite : net.mib.Udp;
+  // Peeked at, it is still in the queue.
   const at = sk.receiveQueue.indexOf(skb);
-  if (at >= 0) sk.receiveQueue.splice(at, 1);
+  if (at >= 0) {
+    sk.receiveQueue.splice(at, 1);
+    sk.readerQueued--;
+    rmemRelease(sk, skb.truesize);
+  }
   mib.InCsumErrors++;
   mib.InErrors++;
-  releaseSkb(net, sk, skb);
+  net.skbs.free(skb);
   return null;
 }
 
@@ -187,17 +209,12 @@ function sockRecvCmsgs(net: UdpNet, sk: UdpSock, skb: SkBuff, into: Cmsg[]): voi
   }
 }
 
-/** A datagram leaves the queue for good: the buffer has its bytes back. */
-function releaseSkb(net: UdpNet, sk: UdpSock, skb: SkBuff): void {
-  sk.rmemAlloc -= skb.truesize;
-  net.skbs.free(skb);
-}
-
 /** Length of the next datagram (SIOCINQ, `first_packet_length`), 0 where there is none; those with a bad checksum are dropped on the way. */
 export function udpInq(net: UdpNet, sk: UdpSock): number {
   for (;;) {
     const skb = sk.receiveQueue[0];
     if (skb === undefined) return 0;
+    if (sk.readerQueued === 0) sk.readerQueued = sk.receiveQueue.length;
     if (checksumComplete(skb)) return skb.len;
     sk.drops++;
     dropBadChecksum(net, sk, skb);
@@ -206,6 +223,12 @@ export function udpInq(net: UdpNet, sk: UdpSock): number {
 
 /** Frees all that waits: the socket closes. */
 export function udpPurge(net: UdpNet, sk: UdpSock): void {
-  for (const skb of sk.receiveQueue.splice(0)) releaseSkb(net, sk, skb);
+  for (const skb of sk.receiveQueue.splice(0)) {
+    sk.rmemAlloc -= skb.truesize;
+    net.skbs.free(skb);
+  }
+  sk.rmemAlloc -= sk.forwardDeficit;
+  sk.forwardDeficit = 0;
+  sk.readerQueued = 0;
   skbErrorQueuePurge(sk);
 }

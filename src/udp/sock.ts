@@ -1,16 +1,17 @@
 /** A UDP socket: `struct sock`, `inet_sock` and `udp_sock` in one, with the kernel's defaults (SOCK-5..7). */
-import { IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, IPPROTO_UDP } from '../uapi/in.js';
-import { AF_INET, SOCK_DGRAM } from '../uapi/socket.js';
+
 import { SKBTX_SCHED_TSTAMP, type SkBuff } from '../dev/skbuff.js';
 import { CorkState } from '../ip/cork.js';
 import type { InetSock, ZerocopyUbuf } from '../ip/inet_sock.js';
 import type { IpOptions } from '../ip/options.js';
 import type { Rtable } from '../route/rtable.js';
+import { IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, IPPROTO_UDP } from '../uapi/in.js';
+import { AF_INET, SOCK_DGRAM } from '../uapi/socket.js';
 import { ipLocalError, SCM_TSTAMP_SCHED, SCM_TSTAMP_SND, skbTstampTx } from './errqueue.js';
 import type { IpMcSocklist } from './mc_socklist.js';
 import type { UdpNet } from './netns.js';
-import { msgZerocopyRealloc } from './zerocopy.js';
 import type { CmsgPacket } from './recv_cmsg.js';
+import { msgZerocopyRealloc } from './zerocopy.js';
 
 /** `sk_state` */
 export const TCP_ESTABLISHED = 1;
@@ -168,6 +169,9 @@ export class UdpSock implements InetSock {
 
   // receive side
   readonly receiveQueue: SkBuff[] = [];
+  /** How many of them, from the front, a reader has taken over (`reader_queue`), and bytes read but not given back yet (BUF-2 of receiving). */
+  readerQueued = 0;
+  forwardDeficit = 0;
   readonly errorQueue: ErrQueueEntry[] = [];
   /** Told when something arrives (data, an error) or send space returns: the library's waiters. */
   onReadable: (() => void) | null = null;
