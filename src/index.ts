@@ -1,3 +1,6 @@
+export { openCapture } from './capture/open.js';
+export { PcapWriter } from './capture/pcap.js';
+export { PcapngWriter } from './capture/pcapng.js';
 export { FrameArena } from './core/arena.js';
 export { type Clock, SystemClock, VirtualClock } from './core/clock.js';
 export { KERNEL_PROFILES, type KernelProfile } from './core/profile.js';
@@ -6,9 +9,6 @@ export { MemoryDevice, type MemoryDeviceOptions, type MemoryFrame } from './dev/
 export { NetDevice } from './dev/net_device.js';
 export { openTap, TapDevice, TapError, type TapOptions } from './dev/tap.js';
 export type { PacketTap } from './dev/tap_point.js';
-export { openCapture } from './capture/open.js';
-export { PcapWriter } from './capture/pcap.js';
-export { PcapngWriter } from './capture/pcapng.js';
 export { IpCommandError, Net, type NetOptions } from './net/net.js';
 export { SocketError } from './socket/error.js';
 export { BadPointer } from './socket/memory.js';
@@ -18,8 +18,8 @@ export type { TraceEvent, Tracer } from './trace/tracer.js';
 export * from './uapi/errno.js';
 export * from './uapi/in.js';
 export * from './uapi/socket.js';
-export { type Cred, NOBODY_CRED, ROOT_CRED } from './udp/sock.js';
 export type { SendHooks } from './udp/netns.js';
+export { type Cred, NOBODY_CRED, ROOT_CRED } from './udp/sock.js';
 export type { Cmsg } from './wire/cmsg.js';
 export { decodeFrame } from './wire/decode.js';
 export { diffFrames } from './wire/diff.js';

@@ -71,7 +71,8 @@ export class FrameArena {
       if (this.#freeCount > 0) return this.#free[--this.#freeCount]!;
       return -1;
     }
-    if (bytes <= LARGE_SLOT_BYTES && this.#freeLargeCount > 0) return this.#freeLarge[--this.#freeLargeCount]!;
+    if (bytes <= LARGE_SLOT_BYTES && this.#freeLargeCount > 0)
+      return this.#freeLarge[--this.#freeLargeCount]!;
     return -1;
   }
 

@@ -1,3 +1,4 @@
+import type { Tracer } from '../trace/tracer.js';
 import { FrameArena } from './arena.js';
 import { type Clock, SystemClock } from './clock.js';
 import { Mib } from './mib.js';
@@ -5,7 +6,6 @@ import { DEFAULT_PROFILE, type KernelProfile } from './profile.js';
 import { type Random, SystemRandom } from './random.js';
 import { Sysctl } from './sysctl.js';
 import { Timers } from './timers.js';
-import type { Tracer } from '../trace/tracer.js';
 
 export interface NetOptions {
   /** Time; the machine's where absent. */

@@ -235,7 +235,8 @@ export class Sysctl {
     const dotted = normalize(name);
     if (dotted === 'net.ipv4.ip_local_port_range') return this.localPortRange.join('\t');
     if (dotted === 'net.ipv4.ping_group_range') return this.pingGroupRange.join('\t');
-    if (dotted === 'net.ipv4.ip_local_reserved_ports') return [...this.localReservedPorts].sort((a, b) => a - b).join(',');
+    if (dotted === 'net.ipv4.ip_local_reserved_ports')
+      return [...this.localReservedPorts].sort((a, b) => a - b).join(',');
     const at = this.#find(dotted);
     return at === null ? null : String(at.object[at.key]);
   }
@@ -304,5 +305,7 @@ export class Sysctl {
 /** Accepts both `net.ipv4.conf.tap0.forwarding` and the slashed form; `/` in a dotted name stands for a dot of a device's name. */
 function normalize(name: string): string {
   const path = name.replace(/^\/?proc\/sys\//, '');
-  return path.includes('/') ? path.replaceAll('.', '\u0000').replaceAll('/', '.').replaceAll('\u0000', '.') : path;
+  return path.includes('/')
+    ? path.replaceAll('.', '\u0000').replaceAll('/', '.').replaceAll('\u0000', '.')
+    : path;
 }

@@ -1,7 +1,18 @@
 import { IFF_BROADCAST, IFF_MULTICAST } from '../uapi/if.js';
 import { put16le } from '../wire/bytes.js';
-import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_UDP_L4, VIRTIO_NET_HDR_BYTES } from '../wire/virtio_net_hdr.js';
-import { NET_XMIT_DROP, NETDEV_TX_OK, NETIF_F_GSO_UDP_L4, NETIF_F_HW_CSUM, NETIF_F_SG, NetDevice } from './net_device.js';
+import {
+  VIRTIO_NET_HDR_BYTES,
+  VIRTIO_NET_HDR_F_NEEDS_CSUM,
+  VIRTIO_NET_HDR_GSO_UDP_L4,
+} from '../wire/virtio_net_hdr.js';
+import {
+  NET_XMIT_DROP,
+  NETDEV_TX_OK,
+  NETIF_F_GSO_UDP_L4,
+  NETIF_F_HW_CSUM,
+  NETIF_F_SG,
+  NetDevice,
+} from './net_device.js';
 import { devReceiveFrame } from './receive.js';
 import { CHECKSUM_PARTIAL, type SkBuff } from './skbuff.js';
 
@@ -86,7 +97,11 @@ export class MemoryDevice extends NetDevice {
 }
 
 /** The virtio_net_hdr of a frame (`virtio_net_hdr_from_skb`, TUN-12, TUN-20). */
-export function virtioNetHdrFromSkb(skb: SkBuff, into: Uint8Array = new Uint8Array(VIRTIO_NET_HDR_BYTES), off = 0): Uint8Array {
+export function virtioNetHdrFromSkb(
+  skb: SkBuff,
+  into: Uint8Array = new Uint8Array(VIRTIO_NET_HDR_BYTES),
+  off = 0,
+): Uint8Array {
   into.fill(0, off, off + VIRTIO_NET_HDR_BYTES);
   if (skb.gsoSize !== 0) {
     into[off + 1] = VIRTIO_NET_HDR_GSO_UDP_L4;

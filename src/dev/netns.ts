@@ -216,5 +216,7 @@ export class DevNet extends NetCore {
 
 /** `dev_valid_name` */
 export function devValidName(name: string): boolean {
-  return name !== '' && Buffer.byteLength(name) < IFNAMSIZ && name !== '.' && name !== '..' && !/[/:\s]/.test(name);
+  return (
+    name !== '' && Buffer.byteLength(name) < IFNAMSIZ && name !== '.' && name !== '..' && !/[/:\s]/.test(name)
+  );
 }

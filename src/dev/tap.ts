@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { SLOT_HEADROOM } from '../core/arena.js';
 import { EAGAIN, EBADFD, EIO, errnoMessage, errnoName } from '../uapi/errno.js';
-import { IFF_MULTI_QUEUE, IFF_TUN_EXCL, IFF_VNET_HDR } from '../uapi/if_tun.js';
 import { ETH_ALEN } from '../uapi/if.js';
+import { IFF_MULTI_QUEUE, IFF_TUN_EXCL, IFF_VNET_HDR } from '../uapi/if_tun.js';
 import { VIRTIO_NET_HDR_BYTES } from '../wire/virtio_net_hdr.js';
 import { type Addon, loadAddon, MAX_TAP_FRAME_BYTES, type NativeTap } from './addon.js';
 import { virtioNetHdrFromSkb } from './memory.js';
@@ -126,7 +126,10 @@ export class TapDevice extends NetDevice {
       this.#rx = rx;
       this.#addon.registerReceive(this.#native.id, rx, RX_STRIDE_BYTES, this.#rxLengths);
     }
-    return Math.min(0, this.#addon.startRead(this.#native.id, (frames) => this.#receive(frames)));
+    return Math.min(
+      0,
+      this.#addon.startRead(this.#native.id, (frames) => this.#receive(frames)),
+    );
   }
 
   override stop(): void {
@@ -218,7 +221,12 @@ export class TapDevice extends NetDevice {
     let done = 0;
     let error = open ? 0 : -EBADFD;
     while (done < count && error === 0) {
-      if (done > 0) this.#words.copyWithin(this.#descriptors, this.#descriptors + (done << 1), this.#descriptors + (count << 1));
+      if (done > 0)
+        this.#words.copyWithin(
+          this.#descriptors,
+          this.#descriptors + (done << 1),
+          this.#descriptors + (count << 1),
+        );
       this.#status[0] = count - done;
       this.#native.flush(this.#buffer);
       const taken = this.#status[0]!;

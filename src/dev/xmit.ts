@@ -1,10 +1,22 @@
 /** The way out of a device (`net/core/dev.c`): validation against its features, captures, the driver. */
 import { EMSGSIZE, ENOBUFS } from '../uapi/errno.js';
-import { csumFold, csumPartial } from '../wire/checksum.js';
 import { put16 } from '../wire/bytes.js';
-import { NET_XMIT_DROP, NETDEV_TX_OK, NETIF_F_GSO_UDP_L4, NETIF_F_HW_CSUM, type NetDevice } from './net_device.js';
+import { csumFold, csumPartial } from '../wire/checksum.js';
+import {
+  NET_XMIT_DROP,
+  NETDEV_TX_OK,
+  NETIF_F_GSO_UDP_L4,
+  NETIF_F_HW_CSUM,
+  type NetDevice,
+} from './net_device.js';
 import type { DevNet } from './netns.js';
-import { CHECKSUM_NONE, CHECKSUM_PARTIAL, SKBTX_SCHED_TSTAMP, SKBTX_SW_TSTAMP, type SkBuff } from './skbuff.js';
+import {
+  CHECKSUM_NONE,
+  CHECKSUM_PARTIAL,
+  SKBTX_SCHED_TSTAMP,
+  SKBTX_SW_TSTAMP,
+  type SkBuff,
+} from './skbuff.js';
 
 /**
  * Sends a packet whose bytes are the whole frame (`__dev_queue_xmit`). Consumes it.

@@ -11,12 +11,13 @@ import { CHECKSUM_PARTIAL, type SkBuff } from '../dev/skbuff.js';
 import { skbChecksumHelp } from '../dev/xmit.js';
 import type { Rtable } from '../route/rtable.js';
 import { EMSGSIZE } from '../uapi/errno.js';
-import * as ipv4 from '../wire/ipv4.js';
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from '../wire/icmp.js';
+import * as ipv4 from '../wire/ipv4.js';
 import type { InetSock } from './inet_sock.js';
-import { IPSKB_FRAG_COMPLETE, ipFinishOutput2, ipSendCheck, ipSkbDstMtu } from './ip_output.js';
+import { IPSKB_FRAG_COMPLETE, ipFinishOutput2, ipSkbDstMtu } from './ip_output.js';
 import type { IpNet } from './netns.js';
 import { ipOptionsFragment } from './options.js';
+import { ipSendCheck } from './send_check.js';
 import { skbSetOwnerW } from './sock_mem.js';
 
 /** Fragments a packet, or refuses to (FRAG-1, FRAG-2). Consumes it. 0 or a negative errno. */
@@ -64,7 +65,8 @@ function geometryFits(skb: SkBuff, hlen: number, space: number): boolean {
   if (first > space || (first & 7) !== 0 || ipv4.isFragment(skb.buf, skb.nh)) return false;
   for (let frag: SkBuff | null = skb.fragList; frag !== null; frag = frag.next) {
     const bytes = frag.tail - frag.data;
-    if (bytes > space || ((bytes & 7) !== 0 && frag.next !== null) || frag.data - frag.head < hlen + 16) return false;
+    if (bytes > space || ((bytes & 7) !== 0 && frag.next !== null) || frag.data - frag.head < hlen + 16)
+      return false;
   }
   return true;
 }

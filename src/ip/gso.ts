@@ -7,10 +7,12 @@
  */
 import { NETIF_F_HW_CSUM } from '../dev/net_device.js';
 import { CHECKSUM_NONE, CHECKSUM_PARTIAL, type SkBuff } from '../dev/skbuff.js';
+import { get32 } from '../wire/bytes.js';
 import { csumFold, csumFold16, csumPartial, csumTcpudpNofold } from '../wire/checksum.js';
 import * as ipv4 from '../wire/ipv4.js';
 import * as udp from '../wire/udp.js';
 import type { IpNet } from './netns.js';
+import { ipSendCheckSkb } from './send_check.js';
 
 /** Each segment with its headers fits the MTU (`skb_gso_validate_network_len`). */
 export function gsoValidateNetworkLen(skb: SkBuff, mtu: number): boolean {
@@ -42,7 +44,7 @@ export function gsoSegment(net: IpNet, skb: SkBuff): SkBuff | null {
   for (let k = 1; segment !== null; k++) {
     const bytes = segment.tail - segment.data;
     segment.data -= headerBytes;
-    segment.buf.set(skb.buf.subarray(skb.data, skb.data + headerBytes), segment.data);
+    copyHeaders(net, skb, segment, headerBytes);
     const shift = segment.data - skb.data;
     segment.mac = skb.mac + shift;
     segment.nh = skb.nh + shift;
@@ -67,9 +69,8 @@ export function gsoSegment(net: IpNet, skb: SkBuff): SkBuff | null {
       last.sk = sk;
       last.truesize = skb.truesize;
       last.ubuf = skb.ubuf;
-      last.txFlags = skb.txFlags;
-      last.tskey = skb.tskey;
-      skb.sk = null;
+      // Timestamps are the first segment's, which finds the socket for them.
+      if (skb.txFlags === 0) skb.sk = null;
       skb.ubuf = null;
       skb.truesize = 0;
     }
@@ -77,17 +78,35 @@ export function gsoSegment(net: IpNet, skb: SkBuff): SkBuff | null {
   return skb;
 }
 
+/** Copies link, IP and UDP headers in front of a segment's payload: in the arena by words, the first two bytes apart. */
+function copyHeaders(net: IpNet, from: SkBuff, to: SkBuff, bytes: number): void {
+  if (from.slot < 0 || to.slot < 0 || ((from.data ^ to.data) & 3) !== 0) {
+    to.buf.set(from.buf.subarray(from.data, from.data + bytes), to.data);
+    return;
+  }
+  const { u16, u32 } = net.arena;
+  let at = from.data;
+  let out = to.data;
+  const end = at + bytes;
+  if ((at & 2) !== 0) {
+    u16[out >> 1] = u16[at >> 1]!;
+    at += 2;
+    out += 2;
+  }
+  for (; at < end; at += 4, out += 4) u32[out >> 2] = u32[at >> 2]!;
+}
+
 /** Length, identification, and both checksums of one segment; a sum of 0 is sent as 0xffff. */
 function finishSegment(net: IpNet, skb: SkBuff, id: number): void {
   const b = skb.buf;
-  const nh = skb.nh;
-  const th = skb.th;
+  const { nh, th } = skb;
   const udpBytes = skb.tail - th;
   ipv4.setTotLen(b, nh, skb.tail - nh);
   ipv4.setId(b, nh, id);
-  ipv4.sendCheck(b, nh);
+  ipSendCheckSkb(net, skb);
   udp.setLen(b, th, udpBytes);
-  const pseudo = csumTcpudpNofold(ipv4.saddr(b, nh), ipv4.daddr(b, nh), udpBytes, ipv4.protocol(b, nh), 0);
+  // Signed addresses: small integers, which no call has to allocate for.
+  const pseudo = csumTcpudpNofold(get32(b, nh + 12) | 0, get32(b, nh + 16) | 0, udpBytes, b[nh + 9]!, 0);
   if ((skb.dev!.features & NETIF_F_HW_CSUM) !== 0) {
     // GSO-23: a device that sums but does not segment gets each segment with a partial checksum.
     udp.setCheck(b, th, csumFold16(pseudo));

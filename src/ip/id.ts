@@ -1,6 +1,7 @@
 /** IP identification (`__ip_select_ident`): what an unconnected socket's datagrams are numbered by (IPID-3). */
-import { randomBelow } from '../core/random.js';
+
 import type { NetCore } from '../core/netns.js';
+import { randomBelow } from '../core/random.js';
 
 /** IP_IDENTS_SZ */
 const BUCKETS = 2048;

@@ -1,8 +1,7 @@
 /** Control messages of a send below the UDP level (`ip_cmsg_send`, `__sock_cmsg_send`). */
-import { EINVAL, EPERM } from '../uapi/errno.js';
+
 import { inetAddrType } from '../route/addr_type.js';
-import { CMSG_HDR_BYTES, cmsgFirst, cmsgLen, cmsgLenAt, cmsgLevelAt, cmsgNext, cmsgOk, cmsgTypeAt } from '../wire/cmsg.js';
-import { get32, get32le } from '../wire/bytes.js';
+import { EINVAL, EPERM } from '../uapi/errno.js';
 import { IP_PKTINFO, IP_PROTOCOL, IP_RETOPTS, IP_TOS, IP_TTL } from '../uapi/in.js';
 import { RTN_UNICAST } from '../uapi/rtnetlink.js';
 import {
@@ -20,10 +19,21 @@ import {
   SOL_IP,
   SOL_SOCKET,
 } from '../uapi/socket.js';
+import { get32, get32le } from '../wire/bytes.js';
+import {
+  CMSG_HDR_BYTES,
+  cmsgFirst,
+  cmsgLen,
+  cmsgLenAt,
+  cmsgLevelAt,
+  cmsgNext,
+  cmsgOk,
+  cmsgTypeAt,
+} from '../wire/cmsg.js';
 import type { IpcmCookie } from './cork.js';
 import { CAP_NET_ADMIN, CAP_NET_RAW, type InetSock } from './inet_sock.js';
 import type { IpNet } from './netns.js';
-import { type OptionsContext, ipOptionsGet } from './options.js';
+import { ipOptionsGet, type OptionsContext } from './options.js';
 
 const IP_TOS2PRIO = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4] as const;
 const MAX_OPTION_BYTES = 40;

@@ -18,8 +18,7 @@ import { EINVAL, ENOBUFS } from '../uapi/errno.js';
 import { ETH_P_IP, PACKET_LOOPBACK } from '../uapi/if.js';
 import { IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT } from '../uapi/in.js';
 import { RTN_BROADCAST, RTN_MULTICAST } from '../uapi/rtnetlink.js';
-import { HOST_LITTLE_ENDIAN, htons } from '../wire/bytes.js';
-import { ipFastCsum } from '../wire/checksum.js';
+import { HOST_LITTLE_ENDIAN } from '../wire/bytes.js';
 import * as ipv4 from '../wire/ipv4.js';
 import { IP_MAX_MTU } from './append.js';
 import type { CorkState } from './cork.js';
@@ -28,6 +27,7 @@ import { gsoValidateNetworkLen } from './gso.js';
 import { type InetSock, ipSkIgnoreDf, ipSkUsePmtu } from './inet_sock.js';
 import type { IpNet } from './netns.js';
 import { ipOptionsBuild } from './options.js';
+import { ipSendCheckSkb } from './send_check.js';
 
 /** IPCB flags: the packet has been through fragmentation. */
 export const IPSKB_FRAG_COMPLETE = 1;
@@ -60,34 +60,23 @@ export function ipMakeSkbFromQueue(net: IpNet, sk: InetSock, fl4: Flowi4, cork: 
   skb.ignoreDf = ipSkIgnoreDf(sk);
 
   // CORK-4: the mode and the socket's own TTL are read now, not at the first piece.
-  const pmtudisc = sk.pmtudisc;
   const mtu = dstMtu(rt);
-  const df =
-    pmtudisc === IP_PMTUDISC_DO ||
-    pmtudisc === IP_PMTUDISC_PROBE ||
-    (pmtudisc === IP_PMTUDISC_WANT && skb.len <= mtu && !dstMtuLocked(rt))
-      ? ipv4.IP_DF
-      : 0;
+  const df = ipSelectDf(sk, rt, skb.len, mtu);
   let ttl = cork.ttl;
   if (ttl === 0) ttl = rt.type === RTN_MULTICAST ? sk.mcTtl : ipSelectTtl(net, sk, rt);
   const tos = cork.tos >= 0 ? cork.tos : sk.tos;
   const optlen = cork.hasOpt ? cork.opt.optlen : 0;
 
-  let id: number;
-  if (sk.daddr !== 0) {
-    sk.inetId = (sk.inetId + 1) & 0xffff;
-    id = sk.inetId;
-  } else if (df !== 0 && !skb.ignoreDf) id = 0;
-  else id = net.idents.reserve(net, fl4.daddr, fl4.saddr, sk.protocol, 1);
+  const id = ipSelectIdent(net, sk, fl4, df);
 
   if (net.tracer !== null) {
     net.tracer.event({
       fn: 'ip_make_skb',
       step: 'header',
       text: `${skb.len} bytes, path MTU ${mtu}; ttl ${ttl}, tos 0x${tos.toString(16).padStart(2, '0')}${df !== 0 ? ', DF' : ''}`,
-      rule: df !== 0 || pmtudisc === IP_PMTUDISC_WANT ? 'IPH-10' : 'PMTU-2',
+      rule: df !== 0 || sk.pmtudisc === IP_PMTUDISC_WANT ? 'IPH-10' : 'PMTU-2',
       depth: 1,
-      data: { len: skb.len, mtu, ttl, tos, df: df !== 0, pmtudisc },
+      data: { len: skb.len, mtu, ttl, tos, df: df !== 0, pmtudisc: sk.pmtudisc },
     });
     net.tracer.event({
       fn: 'ip_select_ident',
@@ -98,7 +87,19 @@ export function ipMakeSkbFromQueue(net: IpNet, sk: InetSock, fl4: Flowi4, cork: 
       data: { id },
     });
   }
-  writeIpHeader(net, skb, 5 + (optlen >> 2), tos, skb.len, id, df, ttl, sk.protocol, fl4.saddr | 0, fl4.daddr | 0);
+  writeIpHeader(
+    net,
+    skb,
+    5 + (optlen >> 2),
+    tos,
+    skb.len,
+    id,
+    df,
+    ttl,
+    sk.protocol,
+    fl4.saddr | 0,
+    fl4.daddr | 0,
+  );
   if (optlen !== 0) {
     skb.optLen = optlen;
     ipOptionsBuild(skb.buf, skb.nh, cork.opt, cork.addr, net.clock.wall());
@@ -154,8 +155,28 @@ export function writeIpHeader(
   ipv4.setDaddr(b, at, daddr);
 }
 
+/** The DF bit of a datagram of `len` bytes (IPH-10). */
+export function ipSelectDf(sk: InetSock, rt: Rtable, len: number, mtu: number): number {
+  const { pmtudisc } = sk;
+  return pmtudisc === IP_PMTUDISC_DO ||
+    pmtudisc === IP_PMTUDISC_PROBE ||
+    (pmtudisc === IP_PMTUDISC_WANT && len <= mtu && !dstMtuLocked(rt))
+    ? ipv4.IP_DF
+    : 0;
+}
+
+/** `ip_select_ident` (IPID-1..3) */
+export function ipSelectIdent(net: IpNet, sk: InetSock, fl4: Flowi4, df: number): number {
+  if (sk.daddr !== 0) {
+    sk.inetId = (sk.inetId + 1) & 0xffff;
+    return sk.inetId;
+  }
+  if (df !== 0 && !ipSkIgnoreDf(sk)) return 0;
+  return net.idents.reserve(net, fl4.daddr | 0, fl4.saddr | 0, sk.protocol, 1);
+}
+
 /** `ip_select_ttl` (IPH-2) */
-function ipSelectTtl(net: IpNet, sk: InetSock, rt: Rtable): number {
+export function ipSelectTtl(net: IpNet, sk: InetSock, rt: Rtable): number {
   if (sk.ucTtl >= 0) return sk.ucTtl;
   return rt.metricHoplimit !== 0 ? rt.metricHoplimit : net.sysctl.ipv4.ipDefaultTtl;
 }
@@ -170,7 +191,8 @@ export function ipSendSkb(net: IpNet, sk: InetSock | null, skb: SkBuff): number 
 /** Sends a packet whose header lacks only length and checksum (`ip_local_out`). Consumes it. */
 export function ipLocalOut(net: IpNet, sk: InetSock | null, skb: SkBuff): number {
   net.mib.Ip.OutRequests++;
-  ipSetTotLenAndCheck(net, skb);
+  ipv4.setTotLen(skb.buf, skb.nh, skb.len <= IP_MAX_MTU ? skb.len : 0);
+  ipSendCheckSkb(net, skb);
   skb.protocol = ETH_P_IP;
   if (skb.dst!.dev.master !== null && !l3mdevIpOut(net, skb, skb.dst!.dev)) return 0;
   if (net.localOutHook !== null) {
@@ -183,24 +205,6 @@ export function ipLocalOut(net: IpNet, sk: InetSock | null, skb: SkBuff): number
   return dstOutput(net, sk, skb);
 }
 
-/** Total length and header checksum, the last words of a header (`iph_set_totlen`, `ip_send_check`). */
-function ipSetTotLenAndCheck(net: IpNet, skb: SkBuff): void {
-  const nh = skb.nh;
-  const totLen = skb.len <= IP_MAX_MTU ? skb.len : 0;
-  if (skb.slot < 0 || skb.optLen !== 0) {
-    ipv4.setTotLen(skb.buf, nh, totLen);
-    ipSendCheck(skb.buf, nh);
-    return;
-  }
-  // Ten native words; the sum's byte order does not matter to it (RFC 1071).
-  const w = net.arena.u16;
-  const i = nh >> 1;
-  w[i + 1] = htons(totLen);
-  let sum = w[i]! + w[i + 1]! + w[i + 2]! + w[i + 3]! + w[i + 4]! + w[i + 6]! + w[i + 7]! + w[i + 8]! + w[i + 9]!;
-  sum = (sum >>> 16) + (sum & 0xffff);
-  w[i + 5] = ~(sum + (sum >>> 16));
-}
-
 /** `dst_output` */
 export function dstOutput(net: IpNet, sk: InetSock | null, skb: SkBuff): number {
   const rt = skb.dst as Rtable;
@@ -210,12 +214,6 @@ export function dstOutput(net: IpNet, sk: InetSock | null, skb: SkBuff): number 
     return 0;
   }
   return ipFinishOutput(net, sk, skb, rt);
-}
-
-/** Finishes the header checksum (`ip_send_check`). */
-export function ipSendCheck(b: Uint8Array, nh: number): void {
-  ipv4.setCheck(b, nh, 0);
-  ipv4.setCheck(b, nh, ipFastCsum(b, nh, b[nh]! & 15));
 }
 
 /** Multicast that we are a member of, and broadcast: a copy comes back to ourselves (`ip_mc_output`, MC-4..6). */

@@ -7,6 +7,7 @@ import { CorkState, IpcmCookie } from './cork.js';
 import { gsoSegment } from './gso.js';
 import { IpIdents } from './id.js';
 import type { IgmpDevice } from './igmp_state.js';
+import { dstOutput } from './ip_output.js';
 import { MsgIter } from './msg_iter.js';
 
 /** What an ICMP error says of a datagram of ours; addresses are those of the quoted header. */
@@ -49,5 +50,6 @@ export class IpNet extends RouteNet {
   constructor(options: NetOptions = {}) {
     super(options);
     this.gsoSegment = (skb) => gsoSegment(this, skb);
+    this.dstOutput = (skb) => dstOutput(this, null, skb);
   }
 }

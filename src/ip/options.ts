@@ -105,7 +105,13 @@ function ipOptionsCompile(opt: IpOptions, context: OptionsContext): boolean {
   return true;
 }
 
-function compileOne(opt: IpOptions, type: number, at: number, optlen: number, context: OptionsContext): boolean {
+function compileOne(
+  opt: IpOptions,
+  type: number,
+  at: number,
+  optlen: number,
+  context: OptionsContext,
+): boolean {
   const b = opt.data;
   switch (type) {
     case IPOPT_SSRR:
@@ -174,7 +180,13 @@ function compileTimestamp(opt: IpOptions, at: number, optlen: number, context: O
  * @param daddr the datagram's final destination
  * @param wallMs wall-clock time
  */
-export function ipOptionsBuild(buf: Uint8Array, iph: number, opt: IpOptions, daddr: number, wallMs: number): void {
+export function ipOptionsBuild(
+  buf: Uint8Array,
+  iph: number,
+  opt: IpOptions,
+  daddr: number,
+  wallMs: number,
+): void {
   for (let i = 0; i < opt.optlen; i++) buf[iph + HEADER_LEN + i] = opt.data[i]!;
   if (opt.srr !== 0) put32(buf, iph + opt.srr + buf[iph + opt.srr + 1]! - 4, daddr);
   const saddr = get32(buf, iph + 12);

@@ -4,15 +4,17 @@ import { KERNEL_PROFILES, type KernelProfile } from '../core/profile.js';
 import { LoopbackDevice } from '../dev/loopback.js';
 import type { NetDevice } from '../dev/net_device.js';
 import { icmpInit } from '../ip/icmp.js';
-import { ipInit } from '../ip/ip_input.js';
 import { igmpInit } from '../ip/igmp.js';
+import { ipInit } from '../ip/ip_input.js';
 import { ipCommand } from '../ipcmd/ip.js';
 import { SocketError } from '../socket/error.js';
 import { Syscalls } from '../socket/syscalls.js';
 import { UdpSocket } from '../socket/udp_socket.js';
 import { SOCK_DGRAM } from '../uapi/socket.js';
-import { UdpNet, type SendHooks } from '../udp/netns.js';
+import { type SendHooks, UdpNet } from '../udp/netns.js';
 import { udpInit } from '../udp/rcv.js';
+import { buildHostNetwork, hostRelease, nearestProfile } from './from_host.js';
+import { type HostSource, readHostNetwork } from './host_dump.js';
 
 export interface NetOptions extends CoreOptions {
   /** Which kernel to be: `6.18` (the default), `6.1`, `5.4`. */
@@ -35,11 +37,29 @@ export class IpCommandError extends Error {
   }
 }
 
+/** What {@link Net.fromHost} takes: which network, and what a Net takes. */
+export type FromHostOptions = HostSource & NetOptions;
+
 const DRAIN_POLL_MS = 5;
 
 export class Net extends UdpNet {
   /** Sockets by descriptor and raw memory, with the kernel's answers. */
   readonly syscalls: Syscalls = new Syscalls(this);
+
+  /** What of a host's network is not represented here, one sentence each; see {@link Net.fromHost}. */
+  fromHostNotes: readonly string[] = [];
+
+  /**
+   * A Net with the network of this host, of one of its namespaces (`netns`), or of a folder that `saveHostNetwork` wrote (`dir`): the
+   * devices in memory, addresses, routes, rules, neighbours and sysctls. Without `kernel`, the profile nearest to the host's release.
+   * @throws HostNetworkError where it cannot be read
+   */
+  static fromHost(options: FromHostOptions = {}): Net {
+    const dump = readHostNetwork(options);
+    const net = new Net({ kernel: nearestProfile(hostRelease(dump)), ...options });
+    net.fromHostNotes = buildHostNetwork(net, dump);
+    return net;
+  }
 
   constructor(options: NetOptions = {}) {
     super(options.kernel === undefined ? options : { profile: KERNEL_PROFILES[options.kernel], ...options });
@@ -80,7 +100,8 @@ export class Net extends UdpNet {
   get pendingNeighbours(): number {
     let packets = 0;
     for (const entries of this.arpTbl.byDev.values()) {
-      for (const neigh of entries.values()) for (let skb = neigh.queueHead; skb !== null; skb = skb.next) packets++;
+      for (const neigh of entries.values())
+        for (let skb = neigh.queueHead; skb !== null; skb = skb.next) packets++;
     }
     return packets;
   }

@@ -16,8 +16,15 @@ import {
 } from '../uapi/errno.js';
 import { IPPROTO_ICMP, IPPROTO_MAX, IPPROTO_UDP, IPPROTO_UDPLITE } from '../uapi/in.js';
 import { RT_TABLE_LOCAL, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from '../uapi/rtnetlink.js';
-import { AF_INET, AF_UNSPEC, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_STREAM } from '../uapi/socket.js';
-import { get16, get16le, get32, put16, put16le, put32 } from '../wire/bytes.js';
+import {
+  AF_INET,
+  AF_UNSPEC,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOCK_STREAM,
+} from '../uapi/socket.js';
 import { ip4DatagramConnect, udpDisconnect } from '../udp/datagram.js';
 import { ipMcDropSocket } from '../udp/mcast.js';
 import type { UdpNet } from '../udp/netns.js';
@@ -34,6 +41,7 @@ import {
   UdpSock,
 } from '../udp/sock.js';
 import { udpLibGetPort, udpLibUnhash } from '../udp/udp_table.js';
+import { get16, get16le, get32, put16, put16le, put32 } from '../wire/bytes.js';
 
 export const SOCKADDR_IN_BYTES = 16;
 const SOCK_TYPE_MASK = 0xf;
@@ -107,7 +115,11 @@ export function inetBind(net: UdpNet, sk: UdpSock, b: Uint8Array): number {
   if (addr !== 0 && !anyAddress && type !== RTN_LOCAL && type !== RTN_MULTICAST && type !== RTN_BROADCAST) {
     return -EADDRNOTAVAIL;
   }
-  if (snum !== 0 && snum < net.sysctl.ipv4.ipUnprivilegedPortStart && !net.cred.capable(CAP_NET_BIND_SERVICE)) {
+  if (
+    snum !== 0 &&
+    snum < net.sysctl.ipv4.ipUnprivilegedPortStart &&
+    !net.cred.capable(CAP_NET_BIND_SERVICE)
+  ) {
     return -EACCES;
   }
   if (sk.state !== TCP_CLOSE || sk.num !== 0) return -EINVAL;

@@ -1,10 +1,10 @@
 /** `recvmsg(2)` into the caller's memory (`____sys_recvmsg`): data, name, control messages, flags. */
 import { EFAULT, EINVAL, EMSGSIZE } from '../uapi/errno.js';
 import { MSG_CTRUNC, MSG_DONTWAIT } from '../uapi/socket.js';
-import { put32le } from '../wire/bytes.js';
-import { CMSG_HDR_BYTES, type Cmsg, cmsgAlign, cmsgLen } from '../wire/cmsg.js';
 import type { UdpNet } from '../udp/netns.js';
 import { udpRecvmsg } from '../udp/recvmsg.js';
+import { put32le } from '../wire/bytes.js';
+import { CMSG_HDR_BYTES, type Cmsg, cmsgAlign, cmsgLen } from '../wire/cmsg.js';
 import { type SocketFile, sockaddrIn } from './af_inet.js';
 import { BadPointer, type Pointer, writeUser } from './memory.js';
 import type { RawIovec, RawMsghdr } from './syscalls.js';
@@ -56,7 +56,11 @@ function scatter(iov: readonly RawIovec[], data: Uint8Array): boolean {
 }
 
 /** `put_cmsg` for each message: what does not fit is cut, and said so. */
-function putCmsgs(control: Pointer, controllen: number, cmsgs: readonly Cmsg[]): { used: number; truncated: boolean } {
+function putCmsgs(
+  control: Pointer,
+  controllen: number,
+  cmsgs: readonly Cmsg[],
+): { used: number; truncated: boolean } {
   let used = 0;
   let truncated = false;
   for (const { level, type, data } of cmsgs) {

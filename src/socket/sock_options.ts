@@ -1,17 +1,22 @@
 /** Options of level SOL_SOCKET (`sk_setsockopt`, `sk_getsockopt` of `net/core/sock.c`). */
-import { EACCES, EDOM, EFAULT, EINVAL, ENODEV, ENOENT, ENOPROTOOPT, EOPNOTSUPP, EPERM } from '../uapi/errno.js';
+
+import { skSetPrioAllowed } from '../ip/ip_cmsg.js';
+import {
+  EACCES,
+  EDOM,
+  EFAULT,
+  EINVAL,
+  ENODEV,
+  ENOENT,
+  ENOPROTOOPT,
+  EOPNOTSUPP,
+  EPERM,
+} from '../uapi/errno.js';
 import { IFNAMSIZ } from '../uapi/if.js';
 import * as so from '../uapi/socket.js';
-import { get32le, put32le } from '../wire/bytes.js';
-import { skSetPrioAllowed } from '../ip/ip_cmsg.js';
 import type { UdpNet } from '../udp/netns.js';
-import {
-  CAP_NET_ADMIN,
-  CAP_NET_RAW,
-  SOCK_MIN_RCVBUF,
-  SOCK_MIN_SNDBUF,
-  type UdpSock,
-} from '../udp/sock.js';
+import { CAP_NET_ADMIN, CAP_NET_RAW, SOCK_MIN_RCVBUF, SOCK_MIN_SNDBUF, type UdpSock } from '../udp/sock.js';
+import { get32le, put32le } from '../wire/bytes.js';
 import { type Pointer, readUser } from './memory.js';
 
 const INT_MAX = 0x7fffffff;
@@ -54,7 +59,13 @@ function remember(sk: UdpSock, name: number, value: number): number {
 }
 
 /** 0 or a negative errno. `optlen` is not negative. */
-export function sockSetsockopt(net: UdpNet, sk: UdpSock, name: number, optval: Pointer, optlen: number): number {
+export function sockSetsockopt(
+  net: UdpNet,
+  sk: UdpSock,
+  name: number,
+  optval: Pointer,
+  optlen: number,
+): number {
   if (name === so.SO_BINDTODEVICE) return sockSetbindtodevice(net, sk, optval, optlen);
   if (optlen < 4) return -EINVAL;
   const bytes = readUser(optval, 4);

@@ -26,11 +26,11 @@ import {
   SOL_UDP,
   SOL_UDPLITE,
 } from '../uapi/socket.js';
-import { put32le } from '../wire/bytes.js';
 import type { UdpNet } from '../udp/netns.js';
 import { udpInq } from '../udp/recvmsg.js';
 import { udpSendmsg } from '../udp/sendmsg.js';
 import type { Cred } from '../udp/sock.js';
+import { put32le } from '../wire/bytes.js';
 import {
   inetAutobind,
   inetBind,
@@ -204,7 +204,8 @@ export class Syscalls {
     msg.flags = (flags & ~INTERNAL_FLAGS) | (file.nonblock ? MSG_DONTWAIT : 0);
     const count = Math.min(len, MAX_RW_COUNT);
     const iter = net.oneIter;
-    if (buf instanceof Uint8Array && buf.length >= count) iter.set(buf.length === count ? buf : buf.subarray(0, count));
+    if (buf instanceof Uint8Array && buf.length >= count)
+      iter.set(buf.length === count ? buf : buf.subarray(0, count));
     else iter.setVector([buf instanceof Uint8Array ? buf : null], [count]);
     this.#enter();
     const result = sockSendmsg(net, file, iter, count);
@@ -293,7 +294,8 @@ export class Syscalls {
     this.#enter();
     let result = -ENOPROTOOPT;
     if (level === SOL_SOCKET) result = sockSetsockopt(this.#net, sk, name, value, optlen);
-    else if (level === SOL_UDP || level === SOL_UDPLITE) result = udpSetsockopt(this.#net, sk, name, value, optlen);
+    else if (level === SOL_UDP || level === SOL_UDPLITE)
+      result = udpSetsockopt(this.#net, sk, name, value, optlen);
     else if (level === SOL_IP) result = ipSetsockopt(this.#net, sk, name, value, optlen);
     return this.#leave(result);
   }
@@ -302,7 +304,8 @@ export class Syscalls {
     const file = this.#lookup(fd);
     if (typeof file === 'number') return file;
     const { sk } = file;
-    if (level !== SOL_SOCKET && level !== SOL_UDP && level !== SOL_UDPLITE && level !== SOL_IP) return -EOPNOTSUPP;
+    if (level !== SOL_SOCKET && level !== SOL_UDP && level !== SOL_UDPLITE && level !== SOL_IP)
+      return -EOPNOTSUPP;
     if (lenBox instanceof BadPointer) return -EFAULT;
     const len = lenBox.len | 0;
     if (len < 0) return -EINVAL;

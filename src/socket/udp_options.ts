@@ -10,17 +10,23 @@ import {
   UDPLITE_RECV_CSCOV,
   UDPLITE_SEND_CSCOV,
 } from '../uapi/in.js';
-import { get32le } from '../wire/bytes.js';
 import type { UdpNet } from '../udp/netns.js';
 import { udpPushPendingFrames } from '../udp/sendmsg.js';
 import type { UdpSock } from '../udp/sock.js';
+import { get32le } from '../wire/bytes.js';
 import { type Pointer, readUser } from './memory.js';
 
 const UDP_ENCAP_ESPINUDP_NON_IKE = 1;
 const UDP_ENCAP_L2TPINUDP = 3;
 const MIN_COVERAGE = 8;
 
-export function udpSetsockopt(net: UdpNet, sk: UdpSock, name: number, optval: Pointer, optlen: number): number {
+export function udpSetsockopt(
+  net: UdpNet,
+  sk: UdpSock,
+  name: number,
+  optval: Pointer,
+  optlen: number,
+): number {
   if (optlen < 4) return -EINVAL;
   const bytes = readUser(optval, 4);
   if (bytes === null) return -EFAULT;

@@ -2,14 +2,14 @@
 import { EAGAIN } from '../uapi/errno.js';
 import { formatIPv4, parseIPv4 } from '../uapi/in.js';
 import { AF_INET, MSG_DONTWAIT } from '../uapi/socket.js';
-import { get32le, put32le } from '../wire/bytes.js';
-import { type Cmsg, cmsgPack } from '../wire/cmsg.js';
 import type { UdpNet } from '../udp/netns.js';
 import { udpRecvmsg } from '../udp/recvmsg.js';
 import type { UdpSock } from '../udp/sock.js';
+import { get32le, put32le } from '../wire/bytes.js';
+import { type Cmsg, cmsgPack } from '../wire/cmsg.js';
 import { inetGetname, type SocketFile, sockaddrAddr, sockaddrIn, sockaddrPort } from './af_inet.js';
 import { SocketError } from './error.js';
-import { sockSendmsg, type Syscalls } from './syscalls.js';
+import { type Syscalls, sockSendmsg } from './syscalls.js';
 
 /** An IPv4 address in dotted form, and a port. */
 export interface SocketAddress {
@@ -278,7 +278,8 @@ function parseAddress(syscall: string, address: string): number {
 }
 
 function checkPort(syscall: string, port: number): number {
-  if ((port & 0xffff) !== port) throw new RangeError(`${syscall}: port ${port} is not a whole number from 0 to 65535`);
+  if ((port & 0xffff) !== port)
+    throw new RangeError(`${syscall}: port ${port} is not a whole number from 0 to 65535`);
   return port;
 }
 

@@ -1,10 +1,20 @@
 /** Control messages at the UDP level (`udp_cmsg_send`): pass 1 over the control data (CMSG-3). */
+
+import type { IpcmCookie } from '../ip/cork.js';
 import { EINVAL } from '../uapi/errno.js';
 import { UDP_SEGMENT } from '../uapi/in.js';
 import { SOL_UDP } from '../uapi/socket.js';
 import { get16le } from '../wire/bytes.js';
-import { CMSG_HDR_BYTES, cmsgFirst, cmsgLen, cmsgLenAt, cmsgLevelAt, cmsgNext, cmsgOk, cmsgTypeAt } from '../wire/cmsg.js';
-import type { IpcmCookie } from '../ip/cork.js';
+import {
+  CMSG_HDR_BYTES,
+  cmsgFirst,
+  cmsgLen,
+  cmsgLenAt,
+  cmsgLevelAt,
+  cmsgNext,
+  cmsgOk,
+  cmsgTypeAt,
+} from '../wire/cmsg.js';
 
 /**
  * Checks every message's form and takes the UDP-level ones.

@@ -1,11 +1,11 @@
 /** `udp_sendmsg`: from a message to a datagram, in the kernel's order. */
 import { ipAppendDataToQueue, ipFlushPendingFrames, ipSetupCork } from '../ip/append.js';
+import { dstConfirmNeigh } from '../ip/confirm.js';
 import type { IpcmCookie } from '../ip/cork.js';
 import { ipCmsgSend } from '../ip/ip_cmsg.js';
 import { ipMakeSkbFromQueue } from '../ip/ip_output.js';
 import type { MsgIter } from '../ip/msg_iter.js';
-import { dstConfirmNeigh } from '../ip/confirm.js';
-import { type Flowi4, FLOWI_FLAG_ANYSRC } from '../route/flow.js';
+import { FLOWI_FLAG_ANYSRC, type Flowi4 } from '../route/flow.js';
 import { l3mdevMasterIfindexByIndex, netifIndexIsL3Master } from '../route/l3mdev.js';
 import { ipRouteOutputFlow, ipv4DstCheck } from '../route/output.js';
 import { RTCF_BROADCAST, type Rtable } from '../route/rtable.js';
@@ -21,9 +21,18 @@ import {
 } from '../uapi/errno.js';
 import { ipv4IsLbcast, ipv4IsMulticast } from '../uapi/in.js';
 import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from '../uapi/rtnetlink.js';
-import { AF_INET, AF_UNSPEC, MSG_CONFIRM, MSG_DONTROUTE, MSG_MORE, MSG_OOB, MSG_PROBE } from '../uapi/socket.js';
+import {
+  AF_INET,
+  AF_UNSPEC,
+  MSG_CONFIRM,
+  MSG_DONTROUTE,
+  MSG_MORE,
+  MSG_OOB,
+  MSG_PROBE,
+} from '../uapi/socket.js';
 import { udpCmsgSend } from './cmsg.js';
 import type { UdpMsg, UdpNet } from './netns.js';
+import { NOT_PLAIN, udpSendFrame } from './send_frame.js';
 import { udpSendSkb } from './send_skb.js';
 import { TCP_ESTABLISHED, type UdpSock } from './sock.js';
 import {
@@ -68,7 +77,8 @@ export function udpSendmsg(net: UdpNet, sk: UdpSock, msg: UdpMsg, iter: MsgIter,
   let dport: number;
   let connected = false;
   if (msg.hasName) {
-    if (msg.namelen < SOCKADDR_IN_BYTES) return traceError(net, 'destination', `address of ${msg.namelen} bytes`, 'SEND-5', -EINVAL);
+    if (msg.namelen < SOCKADDR_IN_BYTES)
+      return traceError(net, 'destination', `address of ${msg.namelen} bytes`, 'SEND-5', -EINVAL);
     if (msg.family !== AF_INET && msg.family !== AF_UNSPEC) {
       return traceError(net, 'destination', `family ${msg.family}`, 'SEND-5', -EAFNOSUPPORT);
     }
@@ -116,7 +126,14 @@ export function udpSendmsg(net: UdpNet, sk: UdpSock, msg: UdpMsg, iter: MsgIter,
   ipc.addr = daddr;
   if (ipc.opt !== null && ipc.opt.srr !== 0) {
     // SEND-20: routed to the first hop; the real destination goes into the option.
-    if (daddr === 0) return traceError(net, 'options', 'a source route to 0.0.0.0', 'SEND-20', sendmsgError(net, sk, -EINVAL));
+    if (daddr === 0)
+      return traceError(
+        net,
+        'options',
+        'a source route to 0.0.0.0',
+        'SEND-20',
+        sendmsgError(net, sk, -EINVAL),
+      );
     faddr = ipc.opt.faddr;
     connected = false;
   }
@@ -133,7 +150,8 @@ export function udpSendmsg(net: UdpNet, sk: UdpSock, msg: UdpMsg, iter: MsgIter,
   } else if (ipc.oif === 0) {
     ipc.oif = sk.ucIndex;
   } else if (ipv4IsLbcast(daddr) && sk.ucIndex !== 0) {
-    if (ipc.oif !== sk.ucIndex && ipc.oif === l3mdevMasterIfindexByIndex(net, sk.ucIndex)) ipc.oif = sk.ucIndex;
+    if (ipc.oif !== sk.ucIndex && ipc.oif === l3mdevMasterIfindexByIndex(net, sk.ucIndex))
+      ipc.oif = sk.ucIndex;
   }
   if (tracing) traceInterface(net, ipc.oif, saddr);
 
@@ -153,7 +171,13 @@ export function udpSendmsg(net: UdpNet, sk: UdpSock, msg: UdpMsg, iter: MsgIter,
     rt = found;
     if (tracing) traceRoute(net, rt, fl4, false);
     if ((rt.flags & RTCF_BROADCAST) !== 0 && !sk.broadcast) {
-      return traceError(net, 'broadcast', 'SO_BROADCAST is not set', 'SEND-28', sendmsgError(net, sk, -EACCES));
+      return traceError(
+        net,
+        'broadcast',
+        'SO_BROADCAST is not set',
+        'SEND-28',
+        sendmsgError(net, sk, -EACCES),
+      );
     }
     if (connected) sk.dstCache = rt;
   }
@@ -170,7 +194,8 @@ export function udpSendmsg(net: UdpNet, sk: UdpSock, msg: UdpMsg, iter: MsgIter,
 
   let err: number;
   if (!corkreq) {
-    err = sendUncorked(net, sk, fl4, rt, ipc, iter, ulen, msg.flags);
+    err = (msg.flags & MSG_PROBE) !== 0 ? 0 : udpSendFrame(net, sk, fl4, rt, ipc, iter, len, msg.flags);
+    if (err === NOT_PLAIN) err = sendUncorked(net, sk, fl4, rt, ipc, iter, ulen, msg.flags);
   } else {
     const fl = sk.cork.fl;
     fl.daddr = daddr;
@@ -195,7 +220,6 @@ function sendUncorked(
   ulen: number,
   flags: number,
 ): number {
-  if ((flags & MSG_PROBE) !== 0) return 0;
   const cork = net.oneCork;
   let err = ipSetupCork(sk, cork, ipc, rt);
   if (err !== 0) return err;
@@ -227,7 +251,16 @@ function appendPending(
     if (cork.head === null && ipc !== null && rt !== null) err = ipSetupCork(sk, cork, ipc, rt);
     if (err === 0) {
       const withMore = corkreq ? flags | MSG_MORE : flags;
-      err = ipAppendDataToQueue(net, sk, fl4, cork, iter, length, cork.head === null ? transhdrlen : 0, withMore);
+      err = ipAppendDataToQueue(
+        net,
+        sk,
+        fl4,
+        cork,
+        iter,
+        length,
+        cork.head === null ? transhdrlen : 0,
+        withMore,
+      );
     }
   }
   if (err !== 0) udpFlushPendingFrames(net, sk);
@@ -275,7 +308,11 @@ function ipcmInitSk(net: UdpNet, sk: UdpSock, ipc: IpcmCookie): void {
 
 /** SEND-21 */
 function ipSendmsgScope(sk: UdpSock, ipc: IpcmCookie, flags: number): number {
-  if (sk.localroute || (flags & MSG_DONTROUTE) !== 0 || (ipc.opt !== null && ipc.opt.srr !== 0 && ipc.opt.isStrictroute)) {
+  if (
+    sk.localroute ||
+    (flags & MSG_DONTROUTE) !== 0 ||
+    (ipc.opt !== null && ipc.opt.srr !== 0 && ipc.opt.isStrictroute)
+  ) {
     return RT_SCOPE_LINK;
   }
   return RT_SCOPE_UNIVERSE;
