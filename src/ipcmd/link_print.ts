@@ -86,11 +86,11 @@ export function linkIsShown(filter: LinkFilter, dev: NetDevice): boolean {
   );
 }
 
-/** A device whose carrier never changed is UNKNOWN while it is up. */
+/** A device whose carrier never changed is UNKNOWN while it is up; a VRF says of itself that it is UP. */
 function operState(dev: NetDevice): string {
   if (!dev.isUp) return 'DOWN';
   if (!dev.carrier) return 'DOWN';
-  return dev.carrierChanges === 0 ? 'UNKNOWN' : 'UP';
+  return dev.carrierChanges === 0 && !dev.isL3Master ? 'UNKNOWN' : 'UP';
 }
 
 function flagNames(dev: NetDevice): string[] {

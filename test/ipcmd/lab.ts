@@ -2,11 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { CLONE_NEWNET, loadAddon } from '../../src/dev/addon.js';
-import { LoopbackDevice } from '../../src/dev/loopback.js';
 import { MemoryDevice } from '../../src/dev/memory.js';
 import { type IpResult, ipCommand } from '../../src/ipcmd/ip.js';
 import { splitWords } from '../../src/ipcmd/words.js';
-import { RouteNet } from '../../src/route/netns.js';
+import { Net } from '../../src/net/net.js';
 import { parseMac } from '../../src/uapi/if.js';
 
 /** Why the comparison cannot run here, or null. */
@@ -59,12 +58,10 @@ export class Host {
 
 /** Our stack with the same devices. */
 export class Ours {
-  readonly net = new RouteNet();
+  readonly net = new Net();
 
   constructor() {
-    this.net.registerNetdevice(new LoopbackDevice());
-    for (const { name, mac } of TAPS)
-      this.net.registerNetdevice(new MemoryDevice({ name, mac: parseMac(mac)! }));
+    for (const { name, mac } of TAPS) this.net.addDevice(new MemoryDevice({ name, mac: parseMac(mac)! }));
     this.ip('link set lo up');
   }
 
@@ -88,7 +85,9 @@ export function comparable(command: string, answer: Answer): Answer {
     .replace(/ ref 1 /g, ' ')
     // A TAP is a member of IPv6's groups even where IPv6 is off.
     .replace(/^[^[\n]*(33:33:|inet6 ).*\n/gm, '')
+    .replace(/^\d+:\t\S+\n(?!\t)/gm, '')
     .replace(/,?\{"link":"33:33[^}]*\}|,?\{"family":"inet6"[^}]*\}/g, '')
+    .replace(/,?\{"ifindex":\d+,"ifname":"\w+","maddr":\[\]\}/g, '')
     .replaceAll('[,', '[');
   return {
     code: answer.code,
