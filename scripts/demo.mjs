@@ -74,7 +74,9 @@ async function overTap() {
     run('ip', ['-n', netns, 'link', 'set', 'lo', 'up']);
     const receiver = startReceiver(netns);
     await receiver.listening;
-    console.log(`$ udptap send 10.9.0.1:9000 ${flags.join(' ')}`);
+    console.log(
+      `$ udptap send 10.9.0.1:9000 ${flags.map((flag) => (flag.includes(' ') ? `"${flag}"` : flag)).join(' ')}`,
+    );
     const sent = run(process.execPath, [main, 'send', '10.9.0.1:9000', '--netns', netns, ...flags]);
     const { code, output } = await receiver.done;
     console.log(`\nthe capture is ${capture}`);

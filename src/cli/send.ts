@@ -122,12 +122,13 @@ async function sendOver(
     await sender.close();
     capture?.close();
   }
-  report.summary(
-    sender.totals,
-    capture === null || request.capture === null
-      ? null
-      : { path: request.capture === '-' ? '-' : basename(request.capture), frames: capture.written },
-  );
+  if (!request.explain || request.medium !== 'memory')
+    report.summary(
+      sender.totals,
+      capture === null || request.capture === null
+        ? null
+        : { path: request.capture === '-' ? '-' : basename(request.capture), frames: capture.written },
+    );
   const { sent, failed, waiting } = sender.totals;
   return captureFailed || failed > 0 || waiting > 0 || (sent === 0 && request.count > 0)
     ? EXIT_FAILED
