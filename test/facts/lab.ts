@@ -2,10 +2,24 @@
  * Facts of the kernel, each a few calls with what they answer, held against two machines: our stack, and the host's kernel. The facts do not
  * know which of them answers.
  */
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { execute } from '../../src/scenario/execute.js';
 import { HostRunner, hostProblem } from '../../src/scenario/host_runner.js';
-import { runOnStack } from '../../src/scenario/stack_runner.js';
-import type { Call, CallResult, Scenario, ScenarioRun } from '../../src/scenario/types.js';
+import { StackMachine } from '../../src/scenario/stack_machine.js';
+import type {
+  Addr,
+  Call,
+  CallOf,
+  CallResult,
+  Cmsg,
+  Int,
+  Scenario,
+  ScenarioResult,
+  ScenarioRun,
+  Value,
+} from '../../src/scenario/types.js';
+import { type Seen, seen } from './seen.js';
 
 /** What a call should answer: its result, an errno's name, or more than that. */
 export type Expected =
@@ -18,8 +32,15 @@ export type Expected =
       /** Lengths of the frames' IP packets. */
       readonly sizes?: readonly number[];
       readonly hex?: readonly string[];
+      /** What is to be seen of each frame. */
+      readonly out?: readonly Partial<Seen>[];
       readonly int?: number;
       readonly value?: string;
+      /** What `getsockname` and `getpeername` read. */
+      readonly addr?: string;
+      readonly lens?: readonly number[];
+      /** What `recvmsg` read, in hex. */
+      readonly data?: string;
       readonly check?: (result: CallResult) => void;
     };
 export type Step = readonly [call: Call, expected: Expected];
@@ -40,13 +61,87 @@ export const LAB_A: Omit<Scenario, 'calls'> = {
 export const D = '10.0.0.2:9';
 export const socket = (proto = 0): Step => [{ call: 'socket', proto }, 0];
 export const bind: Step = [{ call: 'bind', addr: '0.0.0.0:5000' }, 0];
-export const option = (level: string, name: string, value: number | { hex: string }): Call => ({
+export const option = (level: string, name: string, value: Value): Call => ({
   call: 'setsockopt',
   level,
   name,
   value: typeof value === 'number' ? { i32: value } : value,
 });
-export const ip = (name: string, value: number | { hex: string }): Step => [option('SOL_IP', name, value), 0];
+/** Sets an option of level SOL_IP, SOL_SOCKET or SOL_UDP. */
+export const ip = (name: string, value: Value, want: Expected = 0): Step => [
+  option('SOL_IP', name, value),
+  want,
+];
+export const so = (name: string, value: Value, want: Expected = 0): Step => [
+  option('SOL_SOCKET', name, value),
+  want,
+];
+export const udp = (name: string, value: Value, want: Expected = 0): Step => [
+  option('SOL_UDP', name, value),
+  want,
+];
+/** An option reads back as this integer, or fails. */
+export const reads = (level: string, name: string, value: number | string): Step => [
+  { call: 'getsockopt', level, name, ...(level === 'SOL_IP' && { len: 4 }) },
+  typeof value === 'number' ? { ret: 0, int: value } : value,
+];
+export const bindTo = (addr: Addr, want: Expected = 0): Step => [{ call: 'bind', addr }, want];
+export const connect = (addr: Addr = D, want: Expected = 0): Step => [{ call: 'connect', addr }, want];
+export const device = (name: string): Step => so('SO_BINDTODEVICE', { str: name });
+export const ipCommand = (args: string): Step => [{ call: 'ip', args }, 0];
+export const sysctl = (key: string, value: string | number): Step => [
+  { call: 'sysctl', set: { [key]: value } },
+  0,
+];
+export const sleep = (ms: number, want: Expected = null): Step => [{ call: 'sleep', ms }, want];
+export const inject = (hex: string, want: Expected = null, dev = 'tap0'): Step => [
+  { call: 'inject', hex, dev },
+  want,
+];
+/** A name of the socket's, by getsockname or getpeername. */
+export const named = (call: 'getsockname' | 'getpeername', addr: string): Step => [
+  { call },
+  { ret: 0, addr },
+];
+
+/** Sends one byte, or what else is said, to an address; without an address, to the peer. */
+export const send = (addr: Addr, want: Expected, more: Partial<CallOf<'sendto'>> = {}): Step => [
+  { call: 'sendto', data: { ascii: 'x' }, addr, ...more },
+  want,
+];
+/** As {@link send}, this many bytes. */
+export const sendBytes = (bytes: number, want: Expected, flags: Int = 0, addr: Addr = D): Step => [
+  { call: 'sendto', data: { seq: bytes }, addr, flags },
+  want,
+];
+export const message = (want: Expected, more: Partial<CallOf<'sendmsg'>>): Step => [
+  { call: 'sendmsg', iov: [{ ascii: 'x' }], name: D, ...more },
+  want,
+];
+/** Sends one byte with control messages. */
+export const withCmsgs = (cmsgs: readonly Cmsg[], want: Expected, name: Addr = D): Step =>
+  message(want, { cmsgs, name });
+export const ipCmsg = (type: string, data: Value): Cmsg => ({ level: 'SOL_IP', type, data });
+export const pktinfo = (info: { ifindex?: number | string; spec_dst?: string }): Cmsg =>
+  ipCmsg('IP_PKTINFO', { pktinfo: info });
+
+/** A send of one byte that succeeds with these frames; by default one. */
+export const leaves = (...out: readonly Partial<Seen>[]): Expected => ({
+  ret: 1,
+  out: out.length === 0 ? [{}] : out,
+});
+/** A send of one byte that succeeds without a frame. */
+export const STAYS: Expected = { ret: 1, frames: 0 };
+/** A send of one byte that asks for its destination's MAC. */
+export const asks = (target: string, tell: string, dev = 'tap0'): Expected =>
+  leaves({ dev, arp: `who-has ${target} tell ${tell}` });
+
+/** The steps on a socket of this label. */
+export const on = (fd: string, ...steps: readonly Step[]): Step[] =>
+  steps.map(([call, want]) => [{ ...call, fd }, want]);
+let labels = 0;
+/** The steps on a socket of their own. */
+export const fresh = (...steps: readonly Step[]): Step[] => on(`fresh${++labels}`, socket(), ...steps);
 
 const host = hostProblem() === null ? new HostRunner(1) : null;
 afterAll(() => host?.close());
@@ -71,20 +166,87 @@ function check(run: ScenarioRun, steps: readonly Step[]): void {
         got.frames.map((f) => f.hex),
         where,
       ).toEqual(want.hex);
+    if (want.out !== undefined) expect(got.frames.map(seen), where).toMatchObject(want.out);
+    if (want.addr !== undefined) expect(got.addr, where).toBe(want.addr);
+    if (want.lens !== undefined) expect(got.lens, where).toEqual(want.lens);
+    if (want.data !== undefined) expect(got.data_hex, where).toBe(want.data);
     if (want.int !== undefined) expect(got.int, where).toBe(want.int);
     if (want.value !== undefined) expect(got.value_hex, where).toBe(want.value);
     want.check?.(got);
   }
 }
 
-/** One fact: the same steps and answers on our stack and on the host's kernel. */
-export function fact(name: string, steps: readonly Step[], lab: Omit<Scenario, 'calls'> = LAB_A): void {
+/** Counters by group and name, as `/proc/net/snmp` and `/proc/net/netstat` have them. */
+export type Counters = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+interface Ran {
+  readonly result: ScenarioResult;
+  readonly counters: Counters;
+}
+
+function onStack(scenario: Scenario): Ran {
+  const machine = new StackMachine(scenario);
+  try {
+    const result = execute(machine, scenario);
+    return { result, counters: machine.net.mib as unknown as Counters };
+  } finally {
+    machine.close();
+  }
+}
+
+/** The child of this process that makes the calls: it stays in a scenario's namespace until it gets another. */
+function hostChild(): string {
+  const found = readdirSync('/proc').find((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      const parent = /\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
+      return (
+        Number(parent) === process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('host_child')
+      );
+    } catch {
+      return false; // It ended meanwhile.
+    }
+  });
+  if (found === undefined) throw new Error('no child runs scenarios on the host');
+  return found;
+}
+
+function hostCounters(): Counters {
+  const counters: Record<string, Record<string, number>> = {};
+  const child = hostChild();
+  const lines = ['snmp', 'netstat'].flatMap((file) =>
+    readFileSync(`/proc/${child}/net/${file}`, 'utf8').trim().split('\n'),
+  );
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    const [names, values] = [lines[i]!.split(' '), lines[i + 1]!.split(' ')];
+    const group: Record<string, number> = {};
+    for (let k = 1; k < names.length; k++) group[names[k]!] = Number(values[k]);
+    counters[names[0]!.slice(0, -1)] = group;
+  }
+  return counters;
+}
+
+function checkRun({ result, counters }: Ran, steps: readonly Step[], expected: Counters): void {
+  check(result as ScenarioRun, steps);
+  expect(counters).toMatchObject(expected);
+}
+
+/** One fact: the same steps, answers and counters in the end on our stack and on the host's kernel. */
+export function fact(
+  name: string,
+  steps: readonly Step[],
+  lab: Omit<Scenario, 'calls'> = LAB_A,
+  counters: Counters = {},
+): void {
   const scenario: Scenario = { ...lab, name, calls: steps.map(([call]) => call) };
   describe(name, () => {
-    it('our stack', () => check(runOnStack(scenario) as ScenarioRun, steps));
+    it('our stack', () => checkRun(onStack(scenario), steps, counters));
     it.skipIf(host === null)(
       `the host's kernel${host === null ? ` (skipped: ${hostProblem()})` : ''}`,
-      async () => check((await host!.run(scenario)) as ScenarioRun, steps),
+      async () => {
+        const result = await host!.run(scenario);
+        checkRun({ result, counters: hostCounters() }, steps, counters);
+      },
     );
   });
 }
