@@ -25,8 +25,8 @@ export function parseScenarios(text: string, fileName: string): FileEntry[] {
   let document: unknown;
   try {
     document = JSON.parse(text);
-  } catch (error) {
-    const { line, column, reason } = syntaxProblem(text, error);
+  } catch {
+    const { line, column, reason } = syntaxProblem(text);
     throw new ScenarioError(`${fileName}:${line}:${column}: ${reason}`);
   }
   const list = Array.isArray(document);

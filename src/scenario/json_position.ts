@@ -13,13 +13,35 @@ function at(text: string, offset: number): Position {
   return { line: before.split('\n').length, column: offset - lineStart + 1 };
 }
 
-/** The place and the reason of what `JSON.parse` threw. */
-export function syntaxProblem(text: string, error: unknown): Position & { readonly reason: string } {
-  const message = error instanceof Error ? error.message : String(error);
-  const found = /at position (\d+)/.exec(message);
-  const offset = found === null ? text.length : Number(found[1]);
-  const reason = message.replace(/ in JSON at position.*| \(line \d+ column \d+\)/s, '');
-  return { ...at(text, offset), reason: `not JSON: ${reason}` };
+/** The place and the reason of what `JSON.parse` throws for a text. */
+export function syntaxProblem(text: string): Position & { readonly reason: string } {
+  // The shortest beginning that no more text can mend: all that are shorter can be mended, all that are longer cannot.
+  let [low, high] = [0, text.length];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (mendable(text.slice(0, middle))) low = middle;
+    else high = middle - 1;
+  }
+  const message = parseError(text) ?? '';
+  const reason = message.replace(/ in JSON at position.*|, [^,]*\.\.\.".*| \(line \d+ column \d+\)/s, '');
+  return { ...at(text, low), reason: `not JSON: ${reason.split('\n')[0]}` };
+}
+
+function parseError(text: string): string | null {
+  try {
+    JSON.parse(text);
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** True if a text could be the beginning of a document. */
+function mendable(text: string): boolean {
+  const message = parseError(text);
+  if (message === null || /end of JSON|Unterminated/.test(message)) return true;
+  const position = /at position (\d+)/.exec(message);
+  return position !== null && Number(position[1]) >= text.length;
 }
 
 /**

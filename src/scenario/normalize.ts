@@ -70,14 +70,36 @@ export function normalize(scenario: Scenario, run: ScenarioRun): NormalRun {
 }
 
 /** The identifications of one kind: the first that was seen is their base. */
-interface IdBase {
-  base: number | null;
+class Ids {
+  #base: number | null = null;
+  readonly #seen: number[] = [];
+
+  /** `released`: the frames waited for a neighbour, and time went by between them: each other identification is one step. */
+  constructor(readonly released: boolean) {}
+
+  /** 1 for the first, 1 + the distance from it for each other. */
+  number(id: number): number {
+    if (this.released) {
+      if (!this.#seen.includes(id)) this.#seen.push(id);
+      return 1 + this.#seen.indexOf(id);
+    }
+    this.#base ??= id;
+    return (1 + ((id - this.#base) & 0xffff)) & 0xffff;
+  }
+}
+
+/** What a frame's identification is counted in, and whether its checksum is left to the device. */
+interface FrameContext {
+  readonly flows: Map<string, Ids>;
+  readonly connected: Ids | null;
+  readonly released: boolean;
+  readonly partial: boolean;
 }
 
 class Normalizer {
   readonly reports = new Set<string>();
   /** By fd label: the identifications since the socket was connected. */
-  readonly #connected = new Map<string | number, IdBase>();
+  readonly #connected = new Map<string | number, Ids>();
   readonly #named: ReadonlySet<number>;
   readonly #range: readonly [number, number];
   readonly #ports = new Map<number, number>();
@@ -105,7 +127,7 @@ class Normalizer {
       ...(result.from !== undefined && { from: this.#address(result.from) }),
       ...(result.cmsgs !== undefined && { cmsgs: result.cmsgs.map(normalCmsg) }),
       ...(result.stdout !== undefined && { stdout: normalIpText(call, result.stdout) }),
-      frames: this.frames(frames, connected),
+      frames: this.frames(frames, connected, !sends),
     };
   }
 
@@ -113,7 +135,12 @@ class Normalizer {
   #readFrame(label: string | number, data: string): string | null {
     const bytes = Uint8Array.from(Buffer.from(data, 'hex'));
     if (!isIpv4(bytes)) return null;
-    this.#ip(bytes, new Map(), this.#connected.get(label) ?? null, false);
+    this.#ip(bytes, {
+      flows: new Map(),
+      connected: this.#connected.get(label) ?? null,
+      released: false,
+      partial: false,
+    });
     return Buffer.from(bytes).toString('hex');
   }
 
@@ -129,15 +156,16 @@ class Normalizer {
     if (call.call !== 'connect' || result.errno !== 0) return;
     const family = familyOf(call.addr);
     if (family === AF_UNSPEC) this.#connected.delete(label);
-    else this.#connected.set(label, { base: null });
+    else this.#connected.set(label, new Ids(false));
   }
 
-  frames(frames: readonly Frame[], connected: IdBase | null): NormalFrame[] {
-    const flows = new Map<string, IdBase>();
+  frames(frames: readonly Frame[], connected: Ids | null, released = false): NormalFrame[] {
+    const flows = new Map<string, Ids>();
     const normal = frames.map((frame) => {
       const bytes = Uint8Array.from(Buffer.from(frame.hex, 'hex'));
       const vnetHdr = frame.vnet_hdr ?? null;
-      if (isIpv4(bytes)) this.#ip(bytes, flows, connected, vnetHdr?.startsWith('01') === true);
+      if (isIpv4(bytes))
+        this.#ip(bytes, { flows, connected, released, partial: vnetHdr?.startsWith('01') === true });
       return { dev: frame.dev, vnetHdr, bytes };
     });
     const isReport = ({ bytes }: NormalFrame) => isIpv4(bytes) && bytes[ETH_LEN + 9] === PROTO_IGMP;
@@ -149,7 +177,7 @@ class Normalizer {
     return normal.filter((frame) => !isReport(frame));
   }
 
-  #ip(b: Uint8Array, flows: Map<string, IdBase>, connected: IdBase | null, partial: boolean): void {
+  #ip(b: Uint8Array, { flows, connected, released, partial }: FrameContext): void {
     const headerLen = (b[ETH_LEN]! & 15) * 4;
     const right = ipv4.check(b, ETH_LEN) === ipv4.expectedCheck(b, ETH_LEN);
     const protocol = b[ETH_LEN + 9]!;
@@ -159,11 +187,10 @@ class Normalizer {
       const flow = `${protocol} ${Buffer.from(b.subarray(ETH_LEN + 12, ETH_LEN + 20)).toString('hex')}`;
       let ids = isUdp ? connected : null;
       if (ids === null) {
-        ids = flows.get(flow) ?? { base: null };
+        ids = flows.get(flow) ?? new Ids(released);
         flows.set(flow, ids);
       }
-      ids.base ??= id;
-      put16(b, ETH_LEN + 4, (1 + ((id - ids.base) & 0xffff)) & 0xffff);
+      put16(b, ETH_LEN + 4, ids.number(id));
     }
     maskTimes(b, ETH_LEN + 20, ETH_LEN + headerLen);
     if (protocol === PROTO_ICMP) maskIcmpTimes(b, ETH_LEN + headerLen, ETH_LEN + ipv4.totLen(b, ETH_LEN));

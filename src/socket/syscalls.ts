@@ -18,6 +18,7 @@ import {
   MSG_CMSG_COMPAT,
   MSG_DONTWAIT,
   MSG_EOR,
+  MSG_PROBE,
   MSG_SPLICE_PAGES,
   SIOCINQ,
   SIOCOUTQ,
@@ -241,6 +242,8 @@ export class Syscalls {
       if (err < 0) break;
       one.len = err;
       sent++;
+      // SYS-8: a message whose bytes were not all taken is the last; a probe takes none.
+      if (err > 0 && (flags & MSG_PROBE) !== 0) break;
     }
     return this.#leave(sent > 0 ? sent : Math.min(err, 0));
   }
