@@ -1,4 +1,5 @@
 /** Addresses of devices (`net/ipv4/devinet.c`): adding, removing, dumping. Choosing among them is in `inet_select.ts`. */
+import { Timer } from '../core/timers.js';
 import { EADDRNOTAVAIL, EEXIST, EINVAL, ENOBUFS, ENODEV } from '../uapi/errno.js';
 import { IFNAMSIZ } from '../uapi/if.js';
 import { inetMakeMask } from '../uapi/in.js';
@@ -15,6 +16,13 @@ import {
   RT_SCOPE_HOST,
 } from '../uapi/rtnetlink.js';
 import { inDevPromoteSecondaries } from './devconf.js';
+import {
+  ageSeconds,
+  INFINITY_LIFE_TIME,
+  MS_PER_SECOND,
+  remainingLifetime,
+  setIfaLifetime,
+} from './ifa_lifetime.js';
 import { InDevice, type InIfaddr } from './in_device.js';
 import type { NetDevice } from './net_device.js';
 import type { DevNet, NetdevEvent } from './netns.js';
@@ -23,8 +31,6 @@ import type { DevNet, NetdevEvent } from './netns.js';
 const IPV6ONLY_FLAGS = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x100 | 0x800;
 /** The smallest MTU that IPv4 works with. */
 const IPV4_MIN_MTU = 68;
-/** A lifetime in seconds that never ends. */
-export const INFINITY_LIFE_TIME = 0xffffffff;
 
 /** An address lies in the subnet of another (`inet_ifa_match`). */
 export function inetIfaMatch(addr: number, ifa: InIfaddr): boolean {
@@ -50,6 +56,7 @@ function inetdevEvent(net: DevNet, event: NetdevEvent, dev: NetDevice): void {
     return;
   }
   if (event === 'up' && dev.isLoopback) {
+    net.sysctl.settleDevice(inDev.cnf, inDev.arpParms);
     // Again and again: where lo has it already, nothing happens.
     inetInsertIfa(net, {
       inDev,
@@ -65,6 +72,7 @@ function inetdevEvent(net: DevNet, event: NetdevEvent, dev: NetDevice): void {
       protocol: 1,
       validLft: INFINITY_LIFE_TIME,
       preferredLft: INFINITY_LIFE_TIME,
+      tstamp: net.clock.now(),
     });
   } else if (event === 'unregister') {
     while (inDev.ifaList.length > 0) inetDelIfa(net, inDev, inDev.ifaList[0]!);
@@ -178,12 +186,27 @@ export function inetDelIfa(net: DevNet, inDev: InDevice, ifa1: InIfaddr): void {
   for (const ifa of rest) if (sameSubnet(ifa)) net.inet.fibAddIfaddr(ifa);
 }
 
-function setIfaLifetime(ifa: InIfaddr, validLft: number, preferredLft: number): void {
-  ifa.flags &= ~(IFA_F_PERMANENT | IFA_F_DEPRECATED);
-  if (validLft === INFINITY_LIFE_TIME) ifa.flags |= IFA_F_PERMANENT;
-  if (preferredLft === 0) ifa.flags |= IFA_F_DEPRECATED;
-  ifa.validLft = validLft;
-  ifa.preferredLft = preferredLft;
+/** Deprecates and removes what has come of age, and comes again when the next one does. */
+function checkLifetime(net: DevNet): void {
+  let next = Infinity;
+  for (const dev of net.devices) {
+    for (const ifa of [...(dev.ipPtr?.ifaList ?? [])]) {
+      const inDev = ifa.inDev;
+      // A secondary may have gone with its primary.
+      if ((ifa.flags & IFA_F_PERMANENT) !== 0 || !inDev.ifaList.includes(ifa)) continue;
+      const age = ageSeconds(net, ifa);
+      if (age >= ifa.validLft) {
+        inetDelIfa(net, inDev, ifa);
+        continue;
+      }
+      const isOld = age >= ifa.preferredLft;
+      if (isOld) ifa.flags |= IFA_F_DEPRECATED;
+      next = Math.min(next, ifa.tstamp + (isOld ? ifa.validLft : ifa.preferredLft) * MS_PER_SECOND);
+    }
+  }
+  if (next === Infinity) return;
+  net.inet.lifetimeTimer ??= new Timer(() => checkLifetime(net));
+  net.timers.mod(net.inet.lifetimeTimer, next);
 }
 
 /**
@@ -202,6 +225,7 @@ export function inetRtmNewaddr(
   if (dev === null) return { error: -ENODEV, extack: 'ipv4: Device not found' };
   const inDev = dev.ipPtr;
   if (inDev === null) return { error: -ENOBUFS };
+  net.sysctl.settleDevice(inDev.cnf, inDev.arpParms);
   const validLft = msg.validLft ?? INFINITY_LIFE_TIME;
   const preferredLft = msg.preferredLft ?? INFINITY_LIFE_TIME;
   if (validLft === 0 || preferredLft > validLft)
@@ -220,13 +244,16 @@ export function inetRtmNewaddr(
     protocol: msg.proto ?? 0,
     validLft,
     preferredLft,
+    tstamp: 0,
   };
   const existing = inDev.ifaList.find(
     (o) => o.mask === ifa.mask && inetIfaMatch(o.address, ifa) && o.local === ifa.local,
   );
   if (existing === undefined) {
-    setIfaLifetime(ifa, validLft, preferredLft);
-    return inetInsertIfa(net, ifa);
+    setIfaLifetime(net, ifa, validLft, preferredLft);
+    const result = inetInsertIfa(net, ifa);
+    checkLifetime(net);
+    return result;
   }
   if ((nlmFlags & NLM_F_EXCL) !== 0 || (nlmFlags & NLM_F_REPLACE) === 0) {
     return { error: -EEXIST, extack: 'ipv4: Address already assigned' };
@@ -234,7 +261,8 @@ export function inetRtmNewaddr(
   if (existing.metric !== ifa.metric) net.inet.fibModifyPrefixMetric(existing, ifa.metric);
   existing.metric = ifa.metric;
   existing.protocol = ifa.protocol;
-  setIfaLifetime(existing, validLft, preferredLft);
+  setIfaLifetime(net, existing, validLft, preferredLft);
+  checkLifetime(net);
   return NETLINK_OK;
 }
 
@@ -269,8 +297,7 @@ export function inetDumpIfaddr(net: DevNet): AddrMessage[] {
         label: ifa.label,
         ...(ifa.metric === 0 ? {} : { metric: ifa.metric }),
         ...(ifa.protocol === 0 ? {} : { proto: ifa.protocol }),
-        validLft: ifa.validLft,
-        preferredLft: ifa.preferredLft,
+        ...remainingLifetime(net, ifa),
       });
     }
   }

@@ -16,9 +16,11 @@ export interface InIfaddr {
   label: string;
   metric: number;
   protocol: number;
-  /** Seconds, 0xffffffff is forever. */
+  /** Seconds from `tstamp` on, 0xffffffff is forever. */
   validLft: number;
   preferredLft: number;
+  /** When the lifetimes were set, in ms on the Net's clock. */
+  tstamp: number;
 }
 
 /** One source in the filters of a group (`struct ip_sf_list`). */

@@ -1,3 +1,4 @@
+import type { Timer } from '../core/timers.js';
 import type { InIfaddr } from './in_device.js';
 import type { NetDevice } from './net_device.js';
 import type { SkBuff } from './skbuff.js';
@@ -7,6 +8,8 @@ export type VrfVerdict = 'sent' | 'local' | 'error';
 
 /** What a Net knows of its addresses as a whole, and what devices and addresses ask of the routing above. */
 export class InetState {
+  /** Looks after addresses that do not live forever (`check_lifetime_work`); null until there is one. */
+  lifetimeTimer: Timer | null = null;
   /** Every configured address by its local part (`inet_addr_lst`); newest first, as the kernel's hash chain. */
   readonly addrHash = new Map<number, InIfaddr[]>();
   /** Set by the routing room: puts the routes of an address back in place when a secondary is promoted. */

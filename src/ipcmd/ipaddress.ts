@@ -1,5 +1,6 @@
 /** `ip addr add`, `change`, `replace`, `del` (`ipaddr_modify`), and the commands of `ip addr`. */
-import { INFINITY_LIFE_TIME, inetRtmDeladdr, inetRtmNewaddr } from '../dev/devinet.js';
+import { inetRtmDeladdr, inetRtmNewaddr } from '../dev/devinet.js';
+import { INFINITY_LIFE_TIME } from '../dev/ifa_lifetime.js';
 import { EOPNOTSUPP, ERANGE } from '../uapi/errno.js';
 import { IFNAMSIZ } from '../uapi/if.js';
 import { inetMakeMask, ipv4IsLoopback, ipv4IsMulticast } from '../uapi/in.js';
@@ -208,7 +209,7 @@ function modify(context: IpContext, words: readonly string[], verb: 'new' | 'del
   const ifindex = context.device(state.dev).ifindex;
   const { validLft, preferredLft } = state;
   if (validLft === 0) context.fail(1, 'valid_lft is zero');
-  if ((preferredLft ?? INFINITY_LIFE_TIME) > (validLft ?? INFINITY_LIFE_TIME) && preferredLft !== null)
+  if ((preferredLft ?? INFINITY_LIFE_TIME) > (validLft ?? INFINITY_LIFE_TIME))
     context.fail(1, 'preferred_lft is greater than valid_lft');
   if ((state.flags & IFA_F_MCAUTOJOIN) !== 0 && (local === null || !ipv4IsMulticast(local.addr)))
     context.fail(1, 'autojoin needs multicast address');

@@ -192,7 +192,6 @@ function printAddress(context: IpContext, addr: AddrMessage, alone: boolean): vo
   const { out, options } = context;
   const local = formatIPv4(addr.local ?? 0);
   const peer = formatIPv4(addr.address ?? addr.local ?? 0);
-  out.openObject();
   if (!options.brief) {
     if (alone) {
       const name = context.deviceName(addr.ifindex);
@@ -225,7 +224,6 @@ function printAddress(context: IpContext, addr: AddrMessage, alone: boolean): vo
     out.any('preferred_life_time', `preferred_lft ${lifetimeText(preferred)}`, preferred);
     out.fp('\n');
   }
-  out.closeObject();
 }
 
 /** `ip addr show` */
@@ -246,7 +244,13 @@ export function showAddresses(context: IpContext, words: readonly string[]): voi
     if (withLinks && shown && filter.label === null) printLink(context, dev, filter.family, false);
     if ((shown || !withLinks) && filter.family !== AF_PACKET) {
       out.openArray('addr_info');
-      for (const addr of passing) printAddress(context, addr, options.oneline && !options.brief);
+      const family = own.filter(() => filter.family === AF_UNSPEC || filter.family === AF_INET);
+      for (const addr of family) {
+        // An address that does not pass leaves an empty object.
+        out.openObject();
+        if (passing.includes(addr)) printAddress(context, addr, options.oneline && !options.brief);
+        out.closeObject();
+      }
       out.closeArray();
     }
     if (options.brief) out.fp('\n');

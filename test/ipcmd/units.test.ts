@@ -1,6 +1,7 @@
 /** The parts of the `ip` language that need no host: words, numbers, prefixes, the two forms of output, and what no host here has. */
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/core/clock.js';
 import { MemoryDevice } from '../../src/dev/memory.js';
 import { llAddrN2a, parseInet4, parsePrefix } from '../../src/ipcmd/inet_addr.js';
 import { ipCommand } from '../../src/ipcmd/ip.js';
@@ -241,6 +242,27 @@ describe('on a Net', () => {
     expect(text('route get 1.1.1.1')).toContain('local 1.1.1.1 dev lo ');
     text('link del dummy0');
     expect(ip('route get 1.1.1.1').errno).toBe(ENETUNREACH);
+  });
+
+  it('addresses grow old (check_lifetime)', () => {
+    const clock = new VirtualClock();
+    const old = new Net({ clock });
+    old.addDevice(new MemoryDevice({ name: 'tap0' }));
+    const addresses = (): string => ipCommand(old, '-4 addr show tap0').stdout;
+    ipCommand(old, 'addr add 10.9.0.2/24 dev tap0 valid_lft 30 preferred_lft 10');
+    ipCommand(old, 'addr add 10.9.0.3/24 dev tap0 valid_lft 60 preferred_lft 50');
+    old.timers.advanceTo(clock.now() + 9_000);
+    expect(addresses()).toContain(
+      'inet 10.9.0.2/24 scope global dynamic tap0\n       valid_lft 21sec preferred_lft 1sec',
+    );
+    old.timers.advanceTo(clock.now() + 2_000);
+    expect(addresses()).toContain(
+      'inet 10.9.0.2/24 scope global deprecated dynamic tap0\n       valid_lft 19sec preferred_lft 0sec',
+    );
+    old.timers.advanceTo(clock.now() + 20_000);
+    // The secondary went with its primary.
+    expect(addresses()).toBe('');
+    old.close();
   });
 
   it('rules that newer versions of iproute2 know', () => {
