@@ -81,6 +81,29 @@ function addTapCommands(program: Command): void {
     .action(action(async (flags) => (await import('./tap.js')).tapList(flags)));
 }
 
+function addBenchCommand(program: Command): void {
+  program
+    .command('bench')
+    .summary('measure the send path against what this machine can do')
+    .description(
+      'Measures how fast the stack puts frames onto a TAP in a private network namespace, beside C programs (compiled on ' +
+        'the spot), kernel sockets, node:dgram and the packet tools that are installed; how its cost grows; its start-up ' +
+        'and its memory. Needs root and a C compiler; "--only growth" needs neither.',
+    )
+    .option('--json', 'one JSON object a line')
+    .option('--quick', 'a few contestants, few rounds')
+    .option(
+      '--only <names>',
+      'stack, c, dgram, tools, growth, start-up, memory, or single ones by name; with commas',
+    )
+    .option('--payload <bytes>', 'bytes of payload a frame, 1 to 1472 (default: 64 and 1472)')
+    .option('--consumer <who>', 'who gets the frames: drop, hold or read', 'drop')
+    .option('--rounds <n>', 'undisturbed rounds of each contestant')
+    .option('--seconds <n>', 'how long the memory measurement sends (default: 10; 600 is the long run)')
+    .option('--svg <folder>', 'write charts')
+    .action(action(async (flags) => (await import('./bench.js')).bench(flags)));
+}
+
 function buildProgram(): Command {
   const program = new Command('udptap')
     .description(
@@ -93,6 +116,7 @@ function buildProgram(): Command {
   addRunCommand(program);
   addCompareCommand(program);
   addTapCommands(program);
+  addBenchCommand(program);
   program
     .command('doctor')
     .description('say what this machine lacks, and the command that mends it')

@@ -5,7 +5,7 @@ import type { TapDevice } from '../../dev/tap.js';
 import { CommandError } from '../exit.js';
 import type { Contestant, StackUse } from './contestants.js';
 import { openDgram } from './dgram.js';
-import { enterNamespace, hostCounters, PORT, tapDescriptor, type Consumer } from './lab.js';
+import { type Consumer, enterNamespace, hostCounters, PORT, tapDescriptor } from './lab.js';
 import { LineChild, type Round, timeRound } from './programs.js';
 import { SecondQueue } from './queues.js';
 import { firstFrame, openSender, openStack, type SideOptions } from './stack_side.js';
@@ -75,7 +75,11 @@ export async function runDuel(task: DuelTask): Promise<DuelResult> {
   await side.end();
   base.close();
   const used = quiet.length >= task.rounds / 4 ? quiet : all;
-  return { ns: used.map((pair) => pair.ns), baseNs: used.map((pair) => pair.baseNs), undisturbed: quiet.length };
+  return {
+    ns: used.map((pair) => pair.ns),
+    baseNs: used.map((pair) => pair.baseNs),
+    undisturbed: quiet.length,
+  };
 }
 
 /** @returns how many frames make a round of the right length */
@@ -105,7 +109,13 @@ interface Base {
 
 /** The C loop, on a plain TAP of its own, writing the frame that our stack makes of such a datagram. */
 async function openBase({ payload, consumer, folder }: DuelTask): Promise<Base> {
-  const side: SideOptions = { use: PLAIN, tap: BASE_TAP, subnet: '10.9.1', payload, toHost: consumer !== 'drop' };
+  const side: SideOptions = {
+    use: PLAIN,
+    tap: BASE_TAP,
+    subnet: '10.9.1',
+    payload,
+    toHost: consumer !== 'drop',
+  };
   const { net, tap } = await openStack(side);
   const sink = consumer === 'drop' ? null : await openSink(folder, consumer);
   const frameFile = join(folder, `frame-${process.pid}`);
@@ -139,7 +149,13 @@ async function openSide(task: DuelTask, base: Base): Promise<Side> {
       return childSide([join(folder, 'build_write'), '3', base.frameFile], base.fd);
     case 'kernel': {
       const to = await openVeth(task, contestant.medium);
-      const program = [join(folder, 'kernel_send'), contestant.way, to.address, String(PORT), String(payload)];
+      const program = [
+        join(folder, 'kernel_send'),
+        contestant.way,
+        to.address,
+        String(PORT),
+        String(payload),
+      ];
       return childSide(program as [string, ...string[]], null, to.end);
     }
     case 'dgram':
@@ -162,7 +178,13 @@ function childSide(command: readonly [string, ...string[]], fd: number | null, e
 }
 
 async function openStackSide(task: DuelTask, use: StackUse): Promise<Side> {
-  const side: SideOptions = { use, tap: TAP, subnet: '10.9.0', payload: task.payload, toHost: task.consumer !== 'drop' };
+  const side: SideOptions = {
+    use,
+    tap: TAP,
+    subnet: '10.9.0',
+    payload: task.payload,
+    toHost: task.consumer !== 'drop',
+  };
   const { net, tap } = await openStack(side);
   const sender = openSender(net, tap, side, join(task.folder, `capture-${process.pid}`));
   const second = use.queues === 2 ? await SecondQueue.open({ ...side, queue: 1 }) : null;

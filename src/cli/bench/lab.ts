@@ -1,6 +1,6 @@
 /** A network namespace of the benchmark's own: nothing that is sent here reaches the machine's network. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { type Addon, CLONE_NEWNET, loadAddon } from '../../dev/addon.js';
 import { errnoName } from '../../uapi/errno.js';
 import { CommandError } from '../exit.js';
@@ -27,7 +27,8 @@ export function labProblem(): CommandError | null {
       'sudo udptap bench; without root: udptap bench --only growth',
     );
   }
-  if (findCommand('ip') === null) return new CommandError('there is no "ip" command here', 'sudo apt-get install iproute2');
+  if (findCommand('ip') === null)
+    return new CommandError('there is no "ip" command here', 'sudo apt-get install iproute2');
   return null;
 }
 
@@ -37,7 +38,8 @@ export function enterNamespace(): Addon {
   const result = addon.unshare(CLONE_NEWNET);
   if (result < 0) throw new CommandError(`no network namespace can be made here: ${errnoName(-result)}`);
   try {
-    for (const which of ['all', 'default']) writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, '1');
+    for (const which of ['all', 'default'])
+      writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, '1');
   } catch {} // a kernel without IPv6
   runIp('link set lo up');
   return addon;
@@ -48,7 +50,8 @@ export function tapDescriptor(name: string): number {
   for (const fd of readdirSync('/proc/self/fd')) {
     try {
       if (readlinkSync(`/proc/self/fd/${fd}`) !== '/dev/net/tun') continue;
-      if (new RegExp(`^iff:\\s*${name}$`, 'm').test(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))) return Number(fd);
+      if (new RegExp(`^iff:\\s*${name}$`, 'm').test(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')))
+        return Number(fd);
     } catch {} // the descriptor of the listing itself is gone by now
   }
   throw new Error(`${name} is not open`);

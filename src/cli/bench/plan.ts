@@ -19,11 +19,13 @@ export class Workshop {
 
   /** A worker of a copy of this package with every test for a tracer replaced by "there is none". */
   untracedWorker(): string {
-    if (EXTENSION === '.ts') throw new CommandError('the code without tracing is made of what was built: npm run build');
+    if (EXTENSION === '.ts')
+      throw new CommandError('the code without tracing is made of what was built: npm run build');
     if (this.#untraced !== null) return this.#untraced;
     const copy = join(this.folder, 'untraced');
     cpSync(join(ROOT, 'dist'), join(copy, 'dist'), { recursive: true });
-    for (const name of ['build', 'node_modules', 'package.json', 'bench']) symlinkSync(join(ROOT, name), join(copy, name));
+    for (const name of ['build', 'node_modules', 'package.json', 'bench'])
+      symlinkSync(join(ROOT, name), join(copy, name));
     let tests = 0;
     for (const file of readdirSync(join(copy, 'dist'), { recursive: true, encoding: 'utf8' })) {
       if (!file.endsWith('.js') || file.startsWith('cli')) continue;

@@ -20,7 +20,9 @@ export function findCommand(name: string): string | null {
 
 /** Compiles every program into a folder. @throws CommandError where there is no compiler, or it refuses */
 export function compilePrograms(folder: string): string {
-  const compiler = [process.env.CC, 'cc', 'gcc', 'clang'].find((name) => name !== undefined && findCommand(name) !== null);
+  const compiler = [process.env.CC, 'cc', 'gcc', 'clang'].find(
+    (name) => name !== undefined && findCommand(name) !== null,
+  );
   if (compiler === undefined) {
     throw new CommandError(
       'there is no C compiler here, and what is measured is measured against C',
@@ -28,10 +30,15 @@ export function compilePrograms(folder: string): string {
     );
   }
   for (const program of PROGRAMS) {
-    const built = spawnSync(compiler, ['-O3', '-pthread', '-o', join(folder, program), join(SOURCES, `${program}.c`)], {
-      encoding: 'utf8',
-    });
-    if (built.status !== 0) throw new CommandError(`${compiler}: ${program}.c: ${(built.stderr ?? '').trim()}`);
+    const built = spawnSync(
+      compiler,
+      ['-O3', '-pthread', '-o', join(folder, program), join(SOURCES, `${program}.c`)],
+      {
+        encoding: 'utf8',
+      },
+    );
+    if (built.status !== 0)
+      throw new CommandError(`${compiler}: ${program}.c: ${(built.stderr ?? '').trim()}`);
   }
   return compiler;
 }

@@ -40,7 +40,8 @@ export class SecondQueue {
 
   /** Blocks until it has. */
   wait(): void {
-    while (Atomics.load(this.#cells, DONE) < this.#rounds) Atomics.wait(this.#cells, DONE, this.#rounds - 1, 1000);
+    while (Atomics.load(this.#cells, DONE) < this.#rounds)
+      Atomics.wait(this.#cells, DONE, this.#rounds - 1, 1000);
   }
 
   async close(): Promise<void> {

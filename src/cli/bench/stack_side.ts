@@ -29,7 +29,9 @@ export interface SideOptions {
 }
 
 /** Opens the TAP and the stack on it; the host's end is brought up with its address, once. */
-export async function openStack(options: SideOptions): Promise<{ readonly net: Net; readonly tap: TapDevice }> {
+export async function openStack(
+  options: SideOptions,
+): Promise<{ readonly net: Net; readonly tap: TapDevice }> {
   const { use, subnet, queue = 0 } = options;
   const tap = await openTap({
     name: options.tap,
@@ -122,7 +124,8 @@ export function openSender(net: Net, tap: TapDevice, options: SideOptions, captu
   const socket = openSocket(net, options);
   if (use.traced === true) net.tracer = { event: () => {} };
   const { framesPerCall, run } = caller(socket, options);
-  if (use.capture === undefined) return { framesPerCall, run, prepare: () => {}, close: () => socket.close() };
+  if (use.capture === undefined)
+    return { framesPerCall, run, prepare: () => {}, close: () => socket.close() };
   const capture = new RoundCapture(tap, `${captureFile}.${use.capture}`);
   return {
     framesPerCall,
@@ -144,7 +147,8 @@ interface Caller {
 }
 
 function caller(socket: UdpSocket, options: SideOptions): Caller {
-  if (options.use.call === 'sendmmsg') return sendmmsgCaller(socket, options.use.batch ?? MAX_SEGMENTS, options.payload);
+  if (options.use.call === 'sendmmsg')
+    return sendmmsgCaller(socket, options.use.batch ?? MAX_SEGMENTS, options.payload);
   const { data, frames } = oneCall(options);
   if (options.use.call === 'sendto') {
     const to = target(options);
@@ -173,7 +177,10 @@ function sendmmsgCaller(socket: UdpSocket, batch: number, payloadBytes: number):
 /** What one `send` is given, and how many frames (or segments) that makes. */
 function oneCall({ use, payload }: SideOptions): { readonly data: Uint8Array; readonly frames: number } {
   if (use.datagramBytes !== undefined) {
-    return { data: new Uint8Array(use.datagramBytes), frames: Math.ceil((use.datagramBytes + 8) / FRAGMENT_BYTES) };
+    return {
+      data: new Uint8Array(use.datagramBytes),
+      frames: Math.ceil((use.datagramBytes + 8) / FRAGMENT_BYTES),
+    };
   }
   const frames = use.segment === true ? Math.min(MAX_SEGMENTS, Math.floor(MAX_DATAGRAM_BYTES / payload)) : 1;
   return { data: new Uint8Array(payload * frames), frames };

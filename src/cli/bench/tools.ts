@@ -1,5 +1,5 @@
 /** Packet tools, where they are installed: each at full speed on the same link, counted at its device. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,13 +9,18 @@ import { hostCounters, PORT } from './lab.js';
 import { findCommand } from './programs.js';
 import type { KernelLink } from './veth.js';
 
+/** The system's own, which has the packages of the system. */
+const PYTHON = '/usr/bin/python3';
+
 type Command = readonly [string, ...string[]];
 
 /** The command that floods the link, without end. */
 const COMMANDS: Readonly<Record<ToolName, (task: DuelTask, link: KernelLink) => Command>> = {
   trafgen: (task, link) => {
     const config = join(task.folder, 'trafgen.cfg');
-    const bytes = [...Buffer.from(link.mac.replaceAll(':', ''), 'hex')].map((byte) => `0x${byte.toString(16)}`);
+    const bytes = [...Buffer.from(link.mac.replaceAll(':', ''), 'hex')].map(
+      (byte) => `0x${byte.toString(16)}`,
+    );
     const addresses = `sa=${link.own}, da=${link.address}`;
     const header = `{ ${bytes.join(', ')}, 2,0,0,0,0,1, const16(0x0800)`;
     writeFileSync(
@@ -30,13 +35,22 @@ const COMMANDS: Readonly<Record<ToolName, (task: DuelTask, link: KernelLink) => 
     ...(['mausezahn', link.device, '-c', '0', '-a', '02:00:00:00:00:01', '-b', link.mac] as const),
     ...['-A', link.own, '-B', link.address, '-t', 'udp', `dp=${PORT}`, '-p', String(task.payload)],
   ],
-  hping3: (task, link) => ['hping3', '--udp', '--flood', '-p', String(PORT), '-d', String(task.payload), link.address],
+  hping3: (task, link) => [
+    'hping3',
+    '--udp',
+    '--flood',
+    '-p',
+    String(PORT),
+    '-d',
+    String(task.payload),
+    link.address,
+  ],
   nping: (task, link) => [
     ...(['nping', '--udp', '-p', String(PORT), '--rate', '10000000', '-c', '0', '-H', '-N', '-q'] as const),
     ...['--data-length', String(task.payload), link.address],
   ],
   scapy: (task, link) => [
-    ...(['/usr/bin/python3', '-c'] as const),
+    ...([PYTHON, '-c'] as const),
     'from scapy.all import *\n' +
       `sendp(Ether(dst="${link.mac}")/IP(dst="${link.address}")/UDP(dport=${PORT})/(b"\\0"*${task.payload}), ` +
       `iface="${link.device}", loop=1, verbose=0)`,
@@ -48,7 +62,8 @@ const START_MS = 1500;
 const ROUND_MS = 60;
 
 export function hasTool(tool: ToolName): boolean {
-  return findCommand(tool) !== null;
+  if (tool !== 'scapy') return findCommand(tool) !== null;
+  return spawnSync(PYTHON, ['-c', 'import scapy'], { stdio: 'ignore' }).status === 0;
 }
 
 /** The tool runs during its rounds only, so that it does not take time from the base. */

@@ -54,7 +54,8 @@ async function openFarSink(task: DuelTask): Promise<{ readonly child: LineChild;
 
 /** The device drops what does not fit its queue: cheaper for the sender than any receiver. */
 function openUnreadTap({ consumer, contestant }: DuelTask): KernelLink {
-  if (consumer !== 'drop') throw new CommandError(`${contestant.name}: a TAP's frames have no socket at the other end`);
+  if (consumer !== 'drop')
+    throw new CommandError(`${contestant.name}: a TAP's frames have no socket at the other end`);
   const addon = loadAddon();
   const device = 'unread0';
   const offload = contestant.kind === 'kernel' && contestant.way === 'segment' ? IFF_VNET_HDR : 0;
