@@ -17,9 +17,11 @@ import {
 } from './net_device.js';
 import { devReceiveFrame } from './receive.js';
 import type { SkBuff } from './skbuff.js';
+import { devQueueXmit } from './xmit.js';
 
 /** Frames of one trip to the device. */
 const TX_BATCH = 128;
+const NONE: readonly SkBuff[] = [];
 /** Frames of one trip from the device. */
 const RX_BATCH = 16;
 const RX_STRIDE_BYTES = (MAX_TAP_FRAME_BYTES + 7) & ~7;
@@ -85,6 +87,7 @@ export class TapDevice extends NetDevice {
   readonly #vnetHdr: boolean;
   readonly #pending: (SkBuff | null)[] = new Array<SkBuff | null>(TX_BATCH).fill(null);
   #count = 0;
+  #closed = false;
   /** Index in the arena's words of the descriptors, and of the two status words in front of them. */
   #words: Uint32Array = new Uint32Array(0);
   #status: Int32Array = new Int32Array(0);
@@ -134,17 +137,18 @@ export class TapDevice extends NetDevice {
 
   override stop(): void {
     this.flush();
-    if (this.#addon.tapIsOpen(this.#native.id)) this.#addon.stopRead(this.#native.id);
+    if (!this.#closed) this.#addon.stopRead(this.#native.id);
   }
 
   /** Closes the descriptor: a TAP that is not persistent goes away. */
   override close(): void {
+    this.#closed = true;
     this.#addon.tapClose(this.#native.id);
   }
 
   /** While true, reading the device keeps the process alive. */
   setRef(on: boolean): void {
-    if (this.#addon.tapIsOpen(this.#native.id)) this.#addon.setRef(this.#native.id, on);
+    if (!this.#closed) this.#addon.setRef(this.#native.id, on);
   }
 
   /** Takes the frames that are there without waiting for the event loop. @returns how many */
@@ -217,9 +221,9 @@ export class TapDevice extends NetDevice {
     if (count === 0) return;
     this.#count = 0;
     const { skbs } = this.net!;
-    const open = this.#addon.tapIsOpen(this.#native.id);
     let done = 0;
-    let error = open ? 0 : -EBADFD;
+    let error = this.#closed ? -EBADFD : 0;
+    let refusedSuperFrames = NONE;
     while (done < count && error === 0) {
       if (done > 0)
         this.#words.copyWithin(
@@ -237,7 +241,12 @@ export class TapDevice extends NetDevice {
       this.lastError = error;
       if (error !== -EIO && error !== -EBADFD && error !== -EAGAIN) {
         // This frame alone is at fault; the rest may go.
-        this.#refuse(done, 1, error);
+        const skb = this.#pending[done]!;
+        if (skb.gsoSize !== 0) {
+          this.#pending[done] = null;
+          this.stats.txPackets--;
+          refusedSuperFrames = [...refusedSuperFrames, skb];
+        } else this.#refuse(done, 1, error);
         done++;
         error = 0;
       }
@@ -249,8 +258,16 @@ export class TapDevice extends NetDevice {
     for (let i = 0; i < count; i++) {
       const skb = this.#pending[i]!;
       this.#pending[i] = null;
-      skbs.free(skb);
+      if (skb !== null) skbs.free(skb);
     }
+    if (refusedSuperFrames !== NONE) this.#resendSegmented(refusedSuperFrames);
+  }
+
+  /** A host that takes no super-frames (before 6.2, or of so many segments): they are cut here, now and from now on. */
+  #resendSegmented(superFrames: readonly SkBuff[]): void {
+    this.features &= ~NETIF_F_GSO_UDP_L4;
+    for (const skb of superFrames) devQueueXmit(this.net!, skb);
+    this.flush();
   }
 
   #refuse(from: number, frames: number, errno: number): void {
