@@ -6,7 +6,7 @@ import { AF_INET, MSG_DONTWAIT, MSG_MORE, SOCK_DGRAM } from '../uapi/socket.js';
 import { CommandError, isSystemError } from './exit.js';
 import type { FrameWatch } from './frame_watch.js';
 import type { Line } from './line.js';
-import { openProgress, type Progress } from './progress.js';
+import type { Progress } from './progress.js';
 import type { Report, Totals } from './report.js';
 import type { ExplainOutput } from './send.js';
 import { sendErrorReason } from './send_errors.js';
@@ -39,6 +39,7 @@ export class Sender {
   readonly #startWallMs: number;
   readonly #startMs: number;
   readonly #single: boolean;
+  readonly #wantsProgress: boolean;
   #progress: Progress | null = null;
   #refused = 0;
   #number = 0;
@@ -64,7 +65,7 @@ export class Sender {
     watch.keep = !progress || process.stdout.isTTY !== true;
     // Frame by frame wherever somebody looks at single frames.
     this.#single = watch.keep || request.more || request.medium === 'raw' || options.explain !== null;
-    if (progress) this.#progress = openProgress(request.count);
+    this.#wantsProgress = progress;
     // A frame is heard before the protocols have it: its datagram can be read a turn later.
     if (request.waitMs >= 0) watch.onReceived = () => setImmediate(() => this.#readReplies());
     this.#refused = this.#refusals();
@@ -78,6 +79,7 @@ export class Sender {
   /** Sends all, waits for what was asked to wait for. */
   async run(): Promise<void> {
     const { request, stop } = this.#o;
+    if (this.#wantsProgress) this.#progress = (await import('./progress.js')).openProgress(request.count);
     let yieldedMs = performance.now();
     while (this.#number < request.count && !stop.aborted) {
       const due = this.#due();

@@ -1,6 +1,5 @@
 /** The flags of `send` and `explain`: what they are called, and what they mean, for commander and its help. */
 import { type Command, Option } from 'commander';
-import { PMTUDISC_MODES } from './values.js';
 
 /** What commander hands over: every flag as it was typed. */
 export interface SendFlags {
@@ -89,7 +88,7 @@ export function addSendOptions(command: Command): Command {
     .option('--ttl <n>', 'time to live, 1 to 255 (IP_TTL)')
     .option('--tos <n>', 'the whole TOS byte, 0 to 255 (IP_TOS)')
     .option('--dscp <name|n>', 'the upper six bits of TOS: EF, AF11 ... AF43, CS0 ... CS7, or 0 to 63')
-    .option('--pmtudisc <mode>', `${PMTUDISC_MODES.join('|')} (IP_MTU_DISCOVER)`)
+    .option('--pmtudisc <mode>', 'do|want|dont|probe|interface|omit (IP_MTU_DISCOVER)')
     .option('--mtu <n>', "the interface's MTU, 68 to 65521")
     .option('--ip-options <options>', 'R, T, U, "S HOP...", "L HOP...", or hexadecimal (IP_OPTIONS)')
     .option('--gso <size>', 'cut the data into datagrams of this size (UDP_SEGMENT)')

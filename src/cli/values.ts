@@ -116,7 +116,7 @@ const PMTUDISC: Readonly<Record<string, number>> = {
   interface: inNumbers.IP_PMTUDISC_INTERFACE,
   omit: inNumbers.IP_PMTUDISC_OMIT,
 };
-export const PMTUDISC_MODES = Object.keys(PMTUDISC);
+const PMTUDISC_MODES = Object.keys(PMTUDISC);
 
 /** `do`, `want`, `dont`, `probe`, `interface` or `omit`, as IP_MTU_DISCOVER's number. */
 export function parsePmtudisc(text: string): number {
