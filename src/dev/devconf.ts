@@ -36,6 +36,10 @@ export function inDevRxRedirects(net: DevNet, inDev: InDevice): boolean {
   const own = inDev.cnf.acceptRedirects !== 0;
   return inDevForward(inDev) ? all && own : all || own;
 }
+/** `IN_DEV_TX_REDIRECTS` */
+export function inDevTxRedirects(net: DevNet, inDev: InDevice): boolean {
+  return (net.sysctl.confAll.sendRedirects | inDev.cnf.sendRedirects) !== 0;
+}
 /** `IN_DEV_PROMOTE_SECONDARIES` */
 export function inDevPromoteSecondaries(net: DevNet, inDev: InDevice): boolean {
   return (net.sysctl.confAll.promoteSecondaries | inDev.cnf.promoteSecondaries) !== 0;

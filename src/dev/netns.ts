@@ -40,6 +40,9 @@ export class DevNet extends NetCore {
   /** Packets that wait for the stack's own input, and whether input is being processed (`softnet_data`). */
   readonly backlog: SkBuff[] = [];
   inSoftirq = false;
+  /** When the present trip's frames were captured, wall-clock; -1 until the first one. They leave together. */
+  captureSec = -1;
+  captureNsec = 0;
   /** Devices that hold frames for the next flush. */
   readonly #dirty: NetDevice[] = [];
   /**
@@ -201,6 +204,7 @@ export class DevNet extends NetCore {
   }
   /** The end of a trip into the stack: batching drivers hand their frames to the device. */
   flush(): void {
+    this.captureSec = -1;
     while (this.#dirty.length > 0) this.#dirty.pop()!.flush();
   }
 

@@ -103,9 +103,12 @@ function devHardStartXmit(net: DevNet, skb: SkBuff, dev: NetDevice): number {
 
 /** Shows a frame to the device's captures, as a packet socket sees it: in one piece. */
 export function deliverToTaps(net: DevNet, dev: NetDevice, skb: SkBuff, from: number, dir: 0 | 4): void {
-  const wallMs = net.clock.wall();
-  const sec = Math.floor(wallMs / 1000);
-  const nsec = Math.floor((wallMs - sec * 1000) * 1e6);
+  if (net.captureSec < 0) {
+    const wallMs = net.clock.wall();
+    net.captureSec = Math.floor(wallMs / 1000);
+    net.captureNsec = Math.floor((wallMs - net.captureSec * 1000) * 1e6);
+  }
+  const { captureSec: sec, captureNsec: nsec } = net;
   if (skb.fragList === null) {
     for (const tap of dev.taps!) tap.packet(dev, skb.buf, from, skb.tail - from, dir, sec, nsec);
     return;
