@@ -185,6 +185,10 @@ export class Sysctl {
   readonly #conf = new Map<string, Ipv4Devconf>();
   readonly #neigh = new Map<string, NeighParms>();
   readonly #listeners: ((name: string) => void)[] = [];
+  /** Keys of a device that were written: `default` no longer reaches them (`cnf.state`). */
+  readonly #written = new WeakMap<object, Set<string>>();
+  /** Devices that `default` does not reach at all any more: they have had an address. */
+  readonly #settled = new WeakSet<object>();
 
   constructor(profile: KernelProfile) {
     this.core = new CoreSysctl(profile);
@@ -214,6 +218,12 @@ export class Sysctl {
     this.removeDevice(from);
     this.#conf.set(to, conf);
     this.#neigh.set(to, neigh);
+  }
+
+  /** From now on `default` is nothing to a device (`ipv4_devconf_setall`): its first address says that it is in use. */
+  settleDevice(conf: Ipv4Devconf, neigh: NeighParms): void {
+    this.#settled.add(conf);
+    this.#settled.add(neigh);
   }
 
   /** Called with the full name after each successful write. */
@@ -268,8 +278,25 @@ export class Sysctl {
     if (dotted === 'net.ipv4.ip_forward' || dotted === 'net.ipv4.conf.all.forwarding') {
       this.ipv4.ipForward = value;
       for (const conf of this.#conf.values()) conf.forwarding = value;
-    }
+    } else if (at.key !== 'forwarding') this.#propagate(at.object, at.key, value);
     return 0;
+  }
+
+  /** What is written to `default` reaches the devices that have no value of their own (`devinet_copy_dflt_conf`). */
+  #propagate(object: Values, key: string, value: number): void {
+    const isDefault = (object as object) === this.confDefault || (object as object) === this.neighDefault;
+    if (!isDefault) {
+      const written = this.#written.get(object);
+      if (written === undefined) this.#written.set(object, new Set([key]));
+      else written.add(key);
+      return;
+    }
+    const devices: Iterable<object> =
+      (object as object) === this.confDefault ? this.#conf.values() : this.#neigh.values();
+    for (const device of devices) {
+      if (device === object || device === this.confAll || this.#settled.has(device)) continue;
+      if (this.#written.get(device)?.has(key) !== true) (device as Values)[key] = value;
+    }
   }
 
   #setSpecial(dotted: string, text: string): number | null {

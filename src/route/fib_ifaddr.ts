@@ -33,7 +33,7 @@ import type { RouteNet } from './netns.js';
 
 /** Sysctls whose writing makes cached routes stale. */
 const FLUSHING =
-  /^net\.ipv4\.(conf\.[^.]+\.(forwarding|route_localnet|bc_forwarding|accept_local|disable_policy|disable_xfrm|promote_secondaries|ignore_routes_with_linkdown|forward)|ip_forward|ip_forward_update_priority)$/;
+  /^net\.ipv4\.(ip_forward|conf\..+\.(forwarding|bc_forwarding|route_localnet|accept_local|promote_secondaries|disable_policy|disable_xfrm|drop_unicast_in_l2_multicast))$/;
 
 /** Makes a Net keep the automatic routes of its addresses and devices (`ip_fib_init`). */
 export function fibFrontendInit(net: RouteNet): void {

@@ -190,9 +190,11 @@ export class FibTrie {
         err = this.#lookupFrom(from, 0, key, flp, res, flags);
       } else if ((answer & 1) !== 0) {
         err = lookupInfo(this.#infos[answer >>> 7]!, flp, res, flags);
-        res.prefixlen = (answer >>> 1) & 63;
-        res.dscp = 0;
-        res.faHead = 0;
+        if (err === 0) {
+          res.prefixlen = (answer >>> 1) & 63;
+          res.dscp = 0;
+          res.faHead = 0;
+        }
       } else err = this.#lookupAliases(answer >>> 1, flp, res, flags);
       // Shorter prefixes than the index names.
       if (err === NO_MATCH) err = this.#lookupFrom(this.#nodes.root, from, key, flp, res, flags);
@@ -238,9 +240,11 @@ export class FibTrie {
       if ((word & ALIAS_ACCESSED) === 0 && fi.scope >= flp.scope) aliases[at + 2] = word | ALIAS_ACCESSED;
       const err = lookupInfo(fi, flp, res, flags);
       if (err === NO_MATCH) continue;
-      res.dscp = dscp;
-      res.prefixlen = word >>> PLEN_SHIFT;
-      res.faHead = first;
+      if (err === 0) {
+        res.dscp = dscp;
+        res.prefixlen = word >>> PLEN_SHIFT;
+        res.faHead = first;
+      }
       return err;
     }
     return NO_MATCH;
@@ -287,8 +291,9 @@ function fibLookupGoodNhc(nhc: FibNh, flags: number, flp: Flowi4): boolean {
   return flp.oif === 0 || flp.oif === nhc.oif;
 }
 
-/** `ip_ignore_linkdown` */
+/** `ip_ignore_linkdown`: the device's sysctl or the one of `all`. */
 export function ipIgnoreLinkdown(nhc: FibNh): boolean {
   const inDev = nhc.dev?.ipPtr ?? null;
-  return inDev !== null && inDev.cnf.ignoreRoutesWithLinkdown !== 0;
+  if (inDev === null) return false;
+  return (inDev.cnf.ignoreRoutesWithLinkdown | inDev.dev.net!.sysctl.confAll.ignoreRoutesWithLinkdown) !== 0;
 }

@@ -4,10 +4,18 @@ import {
   inDevForward,
   inDevRouteLocalnet,
   inDevRpfilter,
+  inDevSharedMedia,
   inDevSrcVmark,
+  inDevTxRedirects,
 } from '../dev/devconf.js';
 import type { InDevice } from '../dev/in_device.js';
-import { inetLookupIfaddr, ipCheckMc, l3mdevMasterDev, l3mdevMasterIfindex } from '../dev/inet_select.js';
+import {
+  inetAddrOnlink,
+  inetLookupIfaddr,
+  ipCheckMc,
+  l3mdevMasterDev,
+  l3mdevMasterIfindex,
+} from '../dev/inet_select.js';
 import type { NetDevice } from '../dev/net_device.js';
 import type { SkBuff } from '../dev/skbuff.js';
 import { EHOSTUNREACH, EINVAL, EXDEV } from '../uapi/errno.js';
@@ -25,6 +33,7 @@ import {
 } from '../uapi/in.js';
 import {
   RT_SCOPE_HOST,
+  RT_SCOPE_LINK,
   RTN_BROADCAST,
   RTN_LOCAL,
   RTN_MULTICAST,
@@ -42,6 +51,7 @@ import {
   DST_INPUT_FORWARD,
   DST_OUTPUT_DISCARD,
   RTCF_BROADCAST,
+  RTCF_DOREDIRECT,
   RTCF_LOCAL,
   RTCF_MULTICAST,
   type Rtable,
@@ -138,9 +148,24 @@ export function ipRouteInputFor(net: RouteNet, packet: InputPacket, res = new Fi
   }
   if (!inDevForward(inDev)) return noRoute(net, dev, -EHOSTUNREACH);
   if (res.type !== RTN_UNICAST) return martian(net, packet, 'destination');
-  const rt = rtDstAlloc(net, res.nhc!.dev!, 0, res.type);
+  return mkrouteInput(net, packet, inDev, res);
+}
+
+/** A packet that is not for us, on a device that forwards (`__mkroute_input`). */
+function mkrouteInput(net: RouteNet, packet: InputPacket, inDev: InDevice, res: FibResult): Rtable | number {
+  const nhc = res.nhc!;
+  const outDev = nhc.dev!;
+  const onlink = fibValidateSource(net, packet, packet.saddr, packet.daddr, inDev, nhc.oif);
+  if (onlink < 0) return martian(net, packet, 'source');
+  const rt = rtDstAlloc(net, outDev, 0, res.type);
   rt.isInput = true;
-  rtSetNexthop(net, rt, { res, fi: res.fi, fnhe: null, daddr, doCache: false });
+  if (outDev === packet.dev && onlink > 0 && inDevTxRedirects(net, inDev)) {
+    // The sender could have gone there directly.
+    const gateway = nhc.scope === RT_SCOPE_LINK ? nhc.gw : 0;
+    if (inDevSharedMedia(net, inDev) || inetAddrOnlink(inDev, packet.saddr, gateway))
+      rt.flags |= RTCF_DOREDIRECT;
+  }
+  rtSetNexthop(net, rt, { res, fi: res.fi, fnhe: null, daddr: packet.daddr, doCache: false });
   rt.input = DST_INPUT_FORWARD;
   return rt;
 }
@@ -227,16 +252,18 @@ export function ipMcValidateSource(net: RouteNet, packet: InputPacket, inDev: In
   return Math.min(0, fibValidateSource(net, packet, saddr, 0, inDev));
 }
 
-/** The source of a packet is believable: not our own, and, by `rp_filter`, reached by the way that it came (`fib_validate_source`). */
+/** The source of a packet is believable: not our own, and, by `rp_filter`, reached by the way that it came (`fib_validate_source`). `oif` 0: it is for us. */
 function fibValidateSource(
   net: RouteNet,
   packet: InputPacket,
   src: number,
   dst: number,
   inDev: InDevice,
+  oif = 0,
 ): number {
   const rpf = inDevRpfilter(net, inDev);
-  if (rpf === 0) {
+  // A packet that would go back by its device is looked at closely: its sender may be told of a better way.
+  if (rpf === 0 && (packet.dev.ifindex !== oif || !inDevTxRedirects(net, inDev))) {
     if (inDevAcceptLocal(net, inDev)) return 0;
     if (!net.fib.hasCustomLocalRoutes && !net.fib.hasCustomRules)
       return inetLookupIfaddr(net, src) === null ? 0 : -EINVAL;
@@ -245,7 +272,7 @@ function fibValidateSource(
   const noAddr = inDev.ifaList.length === 0;
   const fl4 = new Flowi4();
   fl4.l3mdev = l3mdevMasterIfindex(dev);
-  fl4.iif = LOOPBACK_IFINDEX;
+  fl4.iif = oif || LOOPBACK_IFINDEX;
   fl4.daddr = src;
   fl4.saddr = dst;
   fl4.tos = packet.tos & net.profile.routingTosMask;

@@ -16,9 +16,10 @@ export const TAPS = ['tap0', 'tap1', 'tap2'] as const;
 export type Outcome = string;
 
 export interface Side {
-  /** Runs commands one after the other, whether they fail or not. */
+  /** Runs commands one after the other, whether they fail or not: `ip`'s, and `sysctl name=value`. */
   run(commands: readonly string[]): Outcome[];
-  sysctl(name: string, value: number): void;
+  /** The whole output of one listing. */
+  list(command: string): string;
   close(): void;
 }
 
@@ -39,6 +40,23 @@ export class HostSide implements Side {
   }
 
   run(commands: readonly string[]): Outcome[] {
+    const outcomes: Outcome[] = [];
+    let from = 0;
+    // What is no `ip` command stands between two batches.
+    for (let i = 0; i <= commands.length; i++) {
+      const command = commands[i];
+      if (command !== undefined && !command.startsWith('sysctl ')) continue;
+      if (i > from) outcomes.push(...this.#batch(commands.slice(from, i)));
+      from = i + 1;
+      if (command === undefined) break;
+      const [, name, value] = command.split(/[ =]/);
+      writeFileSync(`/proc/sys/${name!.replaceAll('.', '/')}`, value!);
+      outcomes.push('ok');
+    }
+    return outcomes;
+  }
+
+  #batch(commands: readonly string[]): Outcome[] {
     const { stdout, stderr, error } = spawnSync('ip', ['-o', '-force', '-batch', '-'], {
       input: `${commands.join('\n')}\n`,
       encoding: 'utf8',
@@ -64,11 +82,6 @@ export class HostSide implements Side {
     });
   }
 
-  sysctl(name: string, value: number): void {
-    writeFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, String(value));
-  }
-
-  /** The whole output of one listing. */
   list(command: string): string {
     return spawnSync('ip', command.split(' '), { encoding: 'utf8', maxBuffer: 1 << 28 }).stdout;
   }
@@ -89,14 +102,14 @@ export class OurSide implements Side {
 
   run(commands: readonly string[]): Outcome[] {
     return commands.map((command) => {
+      if (command.startsWith('sysctl ')) {
+        const [, name, value] = command.split(/[ =]/);
+        return this.net.sysctl.set(name!, value!) === 0 ? 'ok' : '! sysctl';
+      }
       const { code, stdout, stderr } = ipCommand(this.net, `-o ${command}`);
       if (code !== 0) return `! ${stderr.trim().replace(/\s*\n\s*/g, ' ')}`;
       return command.startsWith('route get') ? stdout.trim() : 'ok';
     });
-  }
-
-  sysctl(name: string, value: number): void {
-    if (this.net.sysctl.set(name, value) !== 0) throw new Error(`sysctl ${name}`);
   }
 
   list(command: string): string {

@@ -149,7 +149,24 @@ export class RandomNet {
     return `rule ${command}${not === '' ? '' : ` ${not}`}${selectors}${pref}${action}`;
   }
   link(): string {
+    if (this.chance(25))
+      return `link set ${this.pick(['tap0', 'tap1', 'tap2'])} carrier ${this.pick(['on', 'off'])}`;
     return `link set ${this.pick(['tap0', 'tap1', 'tap2', 'lo'])} ${this.pick(['up', 'up', 'down'])}`;
+  }
+
+  sysctl(): string {
+    const dev = this.pick(['all', 'default', 'tap0', 'tap1', 'tap2', 'lo']);
+    const key = this.pick([
+      'promote_secondaries',
+      'promote_secondaries',
+      'ignore_routes_with_linkdown',
+      'ignore_routes_with_linkdown',
+      'route_localnet',
+      'accept_local',
+      'rp_filter',
+      'forwarding',
+    ]);
+    return `sysctl net.ipv4.conf.${dev}.${key}=${this.pick([0, 1, 1])}`;
   }
 
   get(): string {
@@ -188,7 +205,8 @@ export class RandomNet {
     if (kind < 30) return this.addr();
     if (kind < 36) return this.addrDel();
     if (kind < 44) return this.link();
-    if (rules && kind < 60) return this.rule();
+    if (kind < 48) return this.sysctl();
+    if (rules && kind < 64) return this.rule();
     return this.route();
   }
 }
