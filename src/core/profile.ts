@@ -49,6 +49,12 @@ export interface KernelProfile {
   readonly smallHeadBytes: number;
   /** IP_ROUTER_ALERT can be read back. */
   readonly getRouterAlert: boolean;
+  /** ROUTE-50: `setsockopt` and `getsockopt` hold the socket's lock for every option, and look after its cached route. */
+  readonly everyOptionLocks: boolean;
+  /** SO_PASSCRED and SO_PASSSEC are for AF_UNIX and AF_NETLINK alone. */
+  readonly passcredOfUnixOnly: boolean;
+  /** SOPT-9: SO_TXTIME knows its clocks. */
+  readonly txtimeClockChecked: boolean;
   readonly wmemMax: number;
   readonly rmemMax: number;
   readonly optmemMax: number;
@@ -80,6 +86,9 @@ const v6_18: KernelProfile = {
   ruleDscp: true,
   smallHeadBytes: 576,
   getRouterAlert: true,
+  everyOptionLocks: false,
+  passcredOfUnixOnly: true,
+  txtimeClockChecked: true,
   wmemMax: 4194304,
   rmemMax: 4194304,
   optmemMax: 131072,
@@ -93,7 +102,6 @@ const v6_1: KernelProfile = {
   tunUso: false,
   udpEncapNonIke: true,
   routingTosMask: 0x1e,
-  anyCmsgLeavesFastPath: true,
   cmsgPriority: false,
   cmsgTsOptId: false,
   cmsgDevmem: false,
@@ -104,6 +112,9 @@ const v6_1: KernelProfile = {
   ruleDscp: false,
   smallHeadBytes: 0,
   getRouterAlert: false,
+  everyOptionLocks: true,
+  passcredOfUnixOnly: false,
+  txtimeClockChecked: false,
   wmemMax: 212992,
   rmemMax: 212992,
   optmemMax: 20480,
@@ -117,6 +128,7 @@ const v5_4: KernelProfile = {
   gsoSizeOfPayload: false,
   gsoLimitOfPayload: false,
   nonlocalSourceErrno: EINVAL,
+  anyCmsgLeavesFastPath: true,
   localPortRange: false,
   sourceRouteNeedsNetRaw: false,
   subnetZeroBroadcast: true,

@@ -119,9 +119,10 @@ export function sockSetsockopt(
     }
     case so.SO_PASSCRED:
     case so.SO_PASSSEC:
+      return net.profile.passcredOfUnixOnly ? -EOPNOTSUPP : remember(sk, name, on ? 1 : 0);
     case so.SO_PASSPIDFD:
     case so.SO_PASSRIGHTS:
-      return -EOPNOTSUPP;
+      return net.profile.passcredOfUnixOnly ? -EOPNOTSUPP : -ENOPROTOOPT;
     case so.SO_DETACH_FILTER:
     case so.SO_DETACH_REUSEPORT_BPF:
       return -ENOENT;
@@ -185,7 +186,7 @@ export function sockSetsockopt(
       sk.zerocopy = on;
       return 0;
     case so.SO_TXTIME:
-      return setTxtime(sk, optval, optlen);
+      return setTxtime(net, sk, optval, optlen);
     case so.SO_BINDTOIFINDEX:
       return sockBindtoindex(net, sk, val);
     case so.SO_BUF_LOCK:
@@ -230,7 +231,7 @@ function setTimeout64(sk: UdpSock, send: boolean, optval: Pointer, optlen: numbe
   return 0;
 }
 
-function setTxtime(sk: UdpSock, optval: Pointer, optlen: number): number {
+function setTxtime(net: UdpNet, sk: UdpSock, optval: Pointer, optlen: number): number {
   if (optlen !== 8) return -EINVAL;
   const b = readUser(optval, 8);
   if (b === null) return -EFAULT;
@@ -243,7 +244,7 @@ function setTxtime(sk: UdpSock, optval: Pointer, optlen: number): number {
     clockid === CLOCK_MONOTONIC ||
     clockid === CLOCK_TAI ||
     (clockid >= CLOCK_AUX_FIRST && clockid <= CLOCK_AUX_LAST);
-  if (!known) return -EINVAL;
+  if (!known && net.profile.txtimeClockChecked) return -EINVAL;
   sk.txtime = true;
   sk.txtimeClockid = clockid;
   sk.txtimeFlags = flags;
@@ -345,9 +346,10 @@ export function sockGetsockopt(net: UdpNet, sk: UdpSock, name: number, len: numb
       return timeval(sk.rcvtimeo);
     case so.SO_PASSCRED:
     case so.SO_PASSSEC:
+      return net.profile.passcredOfUnixOnly ? -EOPNOTSUPP : int(recall(sk, name));
     case so.SO_PASSPIDFD:
     case so.SO_PASSRIGHTS:
-      return -EOPNOTSUPP;
+      return net.profile.passcredOfUnixOnly ? -EOPNOTSUPP : -ENOPROTOOPT;
     case so.SO_PEERCRED:
       return Buffer.concat([int(0), int(-1), int(-1)]);
     case so.SO_ACCEPTCONN:

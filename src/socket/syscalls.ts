@@ -48,6 +48,7 @@ import {
 import { ipGetsockopt, ipSetsockopt } from './ip_options.js';
 import { BadPointer, type LenBox, type Pointer, readUser, writeUser } from './memory.js';
 import { recvmsgInto } from './recvmsg.js';
+import { releaseAfterGet, releaseAfterSet, releaseSock } from './release.js';
 import { sockGetsockopt, sockSetsockopt } from './sock_options.js';
 import { udpGetsockopt, udpSetsockopt } from './udp_options.js';
 
@@ -146,7 +147,9 @@ export class Syscalls {
     const b = moveAddrToKernel(addr, addrlen);
     if (typeof b === 'number') return b;
     this.#enter();
-    return this.#leave(inetBind(this.#net, file.sk, b));
+    const result = inetBind(this.#net, file.sk, b);
+    releaseSock(this.#net, file.sk);
+    return this.#leave(result);
   }
 
   connect(fd: number, addr: Pointer, addrlen: number): number {
@@ -170,6 +173,7 @@ export class Syscalls {
     const file = this.#lookup(fd);
     if (typeof file === 'number') return file;
     const name = inetGetname(file.sk, peer);
+    releaseSock(this.#net, file.sk);
     if (typeof name === 'number') return name;
     if (addrlen instanceof BadPointer) return -EFAULT;
     if ((addrlen.len | 0) < 0) return -EINVAL;
@@ -180,7 +184,10 @@ export class Syscalls {
 
   shutdown(fd: number, how: number): number {
     const file = this.#lookup(fd);
-    return typeof file === 'number' ? file : inetShutdown(file.sk, how);
+    if (typeof file === 'number') return file;
+    const result = inetShutdown(file.sk, how);
+    releaseSock(this.#net, file.sk);
+    return result;
   }
 
   /** SYS-1. `len` is the caller's size_t. */
@@ -300,6 +307,7 @@ export class Syscalls {
     else if (level === SOL_UDP || level === SOL_UDPLITE)
       result = udpSetsockopt(this.#net, sk, name, value, optlen);
     else if (level === SOL_IP) result = ipSetsockopt(this.#net, sk, name, value, optlen);
+    releaseAfterSet(this.#net, sk, level, name);
     return this.#leave(result);
   }
 
@@ -312,6 +320,7 @@ export class Syscalls {
     if (lenBox instanceof BadPointer) return -EFAULT;
     const len = lenBox.len | 0;
     if (len < 0) return -EINVAL;
+    releaseAfterGet(this.#net, sk, level, name);
     let bytes: Uint8Array;
     if (level === SOL_SOCKET) {
       const got = sockGetsockopt(this.#net, sk, name, len);

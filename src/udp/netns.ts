@@ -40,6 +40,8 @@ export class UdpNet extends IpNet {
   cred: Cred = ROOT_CRED;
   hooks: SendHooks | null = null;
   readonly oneFlow = new Flowi4();
+  /** The flow of a lookup at the end of a call, while the call's own is still needed. */
+  readonly releaseFlow = new Flowi4();
   readonly oneMsg = new UdpMsg();
 
   constructor(options: NetOptions = {}) {

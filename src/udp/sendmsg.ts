@@ -266,6 +266,7 @@ function appendPending(
   if (err !== 0) udpFlushPendingFrames(net, sk);
   else if (!corkreq) err = udpPushPendingFrames(net, sk);
   else if (cork.head === null) sk.pending = 0;
+  if (sk.dstCache !== null) ip4DatagramReleaseCb(net, sk);
   return err;
 }
 
@@ -329,6 +330,22 @@ export function skDstCheck(net: UdpNet, sk: UdpSock): Rtable | null {
   if (rt === null || ipv4DstCheck(net, rt)) return rt;
   sk.dstCache = null;
   return null;
+}
+
+/**
+ * ROUTE-50, at the end of every call that held the socket's lock: a cached route that is no longer good is looked up anew, for the peer
+ * and with what the socket says now. Where there is none, none is cached.
+ */
+export function ip4DatagramReleaseCb(net: UdpNet, sk: UdpSock): void {
+  if (sk.dstCache === null || ipv4DstCheck(net, sk.dstCache)) return;
+  const opt = sk.inetOpt;
+  const daddr = opt !== null && opt.srr !== 0 ? opt.faddr : sk.daddr;
+  const scope = sk.localroute ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  const tos = sk.tos & net.profile.routingTosMask;
+  const fl4 = net.releaseFlow;
+  flowi4InitOutput(fl4, sk, sk.boundDevIf, sk.mark, tos, scope, daddr, sk.saddr, sk.dport);
+  const rt = ipRouteOutputFlow(net, fl4);
+  sk.dstCache = typeof rt === 'number' ? null : rt;
 }
 
 /** `flowi4_init_output` with what the socket says of itself. */
