@@ -2,8 +2,6 @@
 
 import { netifRx } from '../dev/receive.js';
 import { CHECKSUM_NONE, CHECKSUM_UNNECESSARY, type SkBuff } from '../dev/skbuff.js';
-import { neighOutput } from '../neigh/output.js';
-import { ipNeighForKey } from '../neigh/table.js';
 import type { Flowi4 } from '../route/flow.js';
 import { dstMtu, dstMtuLocked } from '../route/mtu.js';
 import {
@@ -14,23 +12,20 @@ import {
   type Rtable,
 } from '../route/rtable.js';
 import { l3mdevIpOut } from '../route/vrf.js';
-import { EINVAL, ENOBUFS } from '../uapi/errno.js';
 import { ETH_P_IP, PACKET_LOOPBACK } from '../uapi/if.js';
 import { IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT } from '../uapi/in.js';
-import { RTN_BROADCAST, RTN_MULTICAST } from '../uapi/rtnetlink.js';
+import { RTN_MULTICAST } from '../uapi/rtnetlink.js';
 import { HOST_LITTLE_ENDIAN } from '../wire/bytes.js';
 import * as ipv4 from '../wire/ipv4.js';
 import { IP_MAX_MTU } from './append.js';
 import type { CorkState } from './cork.js';
+import { ipFinishOutput2, ipSkbDstMtu } from './finish_output.js';
 import { ipFragment } from './fragment.js';
 import { gsoValidateNetworkLen } from './gso.js';
-import { type InetSock, ipSkIgnoreDf, ipSkUsePmtu } from './inet_sock.js';
+import { type InetSock, ipSkIgnoreDf } from './inet_sock.js';
 import type { IpNet } from './netns.js';
 import { ipOptionsBuild } from './options.js';
 import { ipSendCheckSkb } from './send_check.js';
-
-/** IPCB flags: the packet has been through fragmentation. */
-export const IPSKB_FRAG_COMPLETE = 1;
 
 /**
  * Makes one packet of a cork's queue and writes its IP header (`__ip_make_skb`). The cork is empty afterwards.
@@ -239,12 +234,6 @@ function devLoopbackXmit(net: IpNet, skb: SkBuff): void {
   netifRx(net, copy);
 }
 
-/** The MTU that binds a packet on its way out (`ip_skb_dst_mtu`). */
-export function ipSkbDstMtu(sk: InetSock | null, rt: Rtable): number {
-  if (sk === null || ipSkUsePmtu(sk)) return dstMtu(rt);
-  return Math.min(rt.dev.mtu, IP_MAX_MTU);
-}
-
 /** `__ip_finish_output`: a GSO packet whole, a long one in fragments, the rest as it is. */
 function ipFinishOutput(net: IpNet, sk: InetSock | null, skb: SkBuff, rt: Rtable): number {
   skb.dev = rt.dev;
@@ -267,38 +256,4 @@ function ipFinishOutputGso(net: IpNet, sk: InetSock | null, skb: SkBuff, mtu: nu
     segment = next;
   }
   return result;
-}
-
-/** Counters, next hop, link header (`ip_finish_output2`). 0 or a negative errno. */
-export function ipFinishOutput2(net: IpNet, skb: SkBuff): number {
-  const rt = skb.dst as Rtable;
-  const dev = rt.dev;
-  const ext = net.mib.IpExt;
-  if (rt.type === RTN_MULTICAST) {
-    ext.OutMcastPkts++;
-    ext.OutMcastOctets += skb.len;
-  } else if (rt.type === RTN_BROADCAST) {
-    ext.OutBcastPkts++;
-    ext.OutBcastOctets += skb.len;
-  }
-  net.mib.Ip.OutTransmits++;
-  ext.OutOctets += skb.len;
-  skb.dev = dev;
-
-  const key = rt.gateway !== 0 ? rt.gateway : ipv4.daddr(skb.buf, skb.nh);
-  let neigh = rt.neigh;
-  if (neigh === null || neigh.dead || neigh.key !== key || neigh.dev !== dev) {
-    if (dev.ipPtr === null) {
-      net.skbs.free(skb);
-      return -EINVAL;
-    }
-    neigh = ipNeighForKey(net, dev, key);
-    if (neigh === null) {
-      // OUT-4: the neighbour table is full.
-      net.skbs.free(skb);
-      return -ENOBUFS;
-    }
-    rt.neigh = neigh;
-  }
-  return neighOutput(net, neigh, skb);
 }

@@ -5,8 +5,9 @@ import { ipSendSkb } from '../ip/ip_output.js';
 import type { Flowi4 } from '../route/flow.js';
 import { EINVAL, EIO, ENOBUFS } from '../uapi/errno.js';
 import { htons } from '../wire/bytes.js';
-import { csumFold, csumFold16, csumPartial, csumTcpudpNofold } from '../wire/checksum.js';
+import { csumFold, csumFold16, csumTcpudpNofold } from '../wire/checksum.js';
 import * as udp from '../wire/udp.js';
+import { skbChecksum } from './checksum.js';
 import type { UdpNet } from './netns.js';
 import type { UdpSock } from './sock.js';
 import { udpliteCsum } from './udplite.js';
@@ -89,20 +90,6 @@ function udpGsoCheck(net: UdpNet, sk: UdpSock, skb: SkBuff, cork: CorkState, dat
   if (sk.isUdplite) return -EIO;
   if (profile.gsoNeedsDeviceCsum && skb.ipSummed !== CHECKSUM_PARTIAL) return -EIO;
   return 0;
-}
-
-/** Sum over `len` bytes from an offset of the first piece on, through the fragment list. */
-export function skbChecksum(net: UdpNet, skb: SkBuff, from: number, len: number): number {
-  const here = Math.min(len, skb.tail - from);
-  let sum = skb.slot >= 0 ? net.arena.checksum(from, here) : csumPartial(skb.buf, from, here, 0);
-  let left = len - here;
-  // Every piece but the last is a multiple of 8 behind the header, so the sums join without a swap.
-  for (let frag = skb.fragList; frag !== null && left > 0; frag = frag.next) {
-    const bytes = Math.min(left, frag.tail - frag.data);
-    sum += frag.slot >= 0 ? net.arena.checksum(frag.data, bytes) : csumPartial(frag.buf, frag.data, bytes, 0);
-    left -= bytes;
-  }
-  return sum;
 }
 
 function traceChecksum(net: UdpNet, sk: UdpSock, skb: SkBuff, cork: CorkState): void {

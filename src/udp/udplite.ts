@@ -1,8 +1,8 @@
 /** UDP-Lite (RFC 3828): the length field carries how much the checksum covers (CSUM-4). */
 import { CHECKSUM_NONE, type SkBuff } from '../dev/skbuff.js';
 import * as udp from '../wire/udp.js';
+import { skbChecksum } from './checksum.js';
 import type { UdpNet } from './netns.js';
-import { skbChecksum } from './send_skb.js';
 import type { UdpSock } from './sock.js';
 
 /** Sets the coverage field and sums what is covered (`udplite_csum`). @param len UDP-Lite length, bytes */
