@@ -48,13 +48,14 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   let next = 0;
   let done = 0;
   let unsteady = 0;
+  let found = 0;
 
   const differ = async (scenario: Scenario): Promise<Difference[]> => {
     const kernel = host.run(scenario);
     return compareResults(scenario, onStack(scenario), await kernel);
   };
   const lane = async (): Promise<void> => {
-    while (next < count && failures.length < maxFailures) {
+    while (next < count && found < maxFailures) {
       const index = next++;
       const scenario = generateScenario(seed, index, topics);
       let differences = await differ(scenario);
@@ -62,7 +63,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
         differences = await differ(scenario);
         if (differences.length === 0) unsteady++;
       }
-      if (differences.length > 0 && failures.length < maxFailures) {
+      if (differences.length > 0 && found < maxFailures) {
+        found++;
         const failure = await minimize(index, scenario, differences, differ, options.shrink ?? true);
         failures.push(failure);
         options.onFailure?.(failure);
