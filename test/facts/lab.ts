@@ -105,7 +105,7 @@ export const named = (call: 'getsockname' | 'getpeername', addr: string): Step =
 ];
 
 /** Sends one byte, or what else is said, to an address; without an address, to the peer. */
-export const send = (addr: Addr, want: Expected, more: Partial<CallOf<'sendto'>> = {}): Step => [
+export const send = (addr: Addr, want: Expected, more: Partial<CallOf<'sendto' | 'send'>> = {}): Step => [
   { call: 'sendto', data: { ascii: 'x' }, addr, ...more },
   want,
 ];
@@ -139,6 +139,40 @@ export const asks = (target: string, tell: string, dev = 'tap0'): Expected =>
 /** The steps on a socket of this label. */
 export const on = (fd: string, ...steps: readonly Step[]): Step[] =>
   steps.map(([call, want]) => [{ ...call, fd }, want]);
+/** An entry of the error queue, as its control message has it. */
+export interface QueuedError {
+  readonly errno: number;
+  /** 1 local, 2 ICMP. */
+  readonly origin: number;
+  readonly type: number;
+  readonly code: number;
+  readonly info: number;
+  readonly offender: string;
+}
+/** Reads one entry of the error queue, with the name and the payload (in hex) that come with it. */
+export const queued = (want: Partial<QueuedError>, name: string, payload?: string): Step => [
+  { call: 'recvmsg', flags: 'MSG_ERRQUEUE' },
+  {
+    ...(payload !== undefined && { data: payload }),
+    check: ({ err, from, cmsgs }) => {
+      expect(err).toBe(null);
+      expect(from).toBe(name);
+      const bytes = Buffer.from(cmsgs!.find(({ level, type }) => level === 0 && type === 11)!.hex, 'hex');
+      expect({
+        errno: bytes.readUInt32LE(0),
+        origin: bytes[4],
+        type: bytes[5],
+        code: bytes[6],
+        info: bytes.readUInt32LE(8),
+        offender: bytes.subarray(20, 24).join('.'),
+      }).toMatchObject(want);
+    },
+  },
+];
+export const nothingQueued: Step = [{ call: 'recvmsg', flags: 'MSG_ERRQUEUE' }, 'EAGAIN'];
+/** Reads and clears SO_ERROR. */
+export const pendingError = (errno: number): Step => reads('SOL_SOCKET', 'SO_ERROR', errno);
+
 let labels = 0;
 /** The steps on a socket of their own. */
 export const fresh = (...steps: readonly Step[]): Step[] => on(`fresh${++labels}`, socket(), ...steps);
@@ -226,26 +260,33 @@ function hostCounters(): Counters {
   return counters;
 }
 
-function checkRun({ result, counters }: Ran, steps: readonly Step[], expected: Counters): void {
-  check(result as ScenarioRun, steps);
-  expect(counters).toMatchObject(expected);
+/** What a fact says beyond its steps: counters in the end, and what the results are together. */
+export interface Whole {
+  readonly counters?: Counters;
+  readonly judge?: (results: readonly CallResult[]) => void;
 }
 
-/** One fact: the same steps, answers and counters in the end on our stack and on the host's kernel. */
+function checkRun({ result, counters }: Ran, steps: readonly Step[], whole: Whole): void {
+  check(result as ScenarioRun, steps);
+  expect(counters).toMatchObject(whole.counters ?? {});
+  whole.judge?.((result as ScenarioRun).calls);
+}
+
+/** One fact: the same steps, answers and counters on our stack and on the host's kernel. */
 export function fact(
   name: string,
   steps: readonly Step[],
   lab: Omit<Scenario, 'calls'> = LAB_A,
-  counters: Counters = {},
+  whole: Whole = {},
 ): void {
   const scenario: Scenario = { ...lab, name, calls: steps.map(([call]) => call) };
   describe(name, () => {
-    it('our stack', () => checkRun(onStack(scenario), steps, counters));
+    it('our stack', () => checkRun(onStack(scenario), steps, whole));
     it.skipIf(host === null)(
       `the host's kernel${host === null ? ` (skipped: ${hostProblem()})` : ''}`,
       async () => {
         const result = await host!.run(scenario);
-        checkRun({ result, counters: hostCounters() }, steps, counters);
+        checkRun({ result, counters: hostCounters() }, steps, whole);
       },
     );
   });

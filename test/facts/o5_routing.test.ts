@@ -31,7 +31,7 @@ fact(
     ...['255.255.255.255', '239.1.1.1', '224.0.0.5', '0.1.2.3'].map((to) => send(`${to}:9`, 'ENETUNREACH')),
   ],
   LAB_B,
-  { Ip: { OutNoRoutes: 5 }, Udp: { OutDatagrams: 0 } },
+  { counters: { Ip: { OutNoRoutes: 5 }, Udp: { OutDatagrams: 0 } } },
 );
 
 const TYPES = withIp(
@@ -52,7 +52,7 @@ fact(
     ...[21, 22, 23, 24].map((net) => send(`${net}.0.0.1:9`, asks(`${net}.0.0.1`, '10.0.0.1'))),
   ],
   TYPES,
-  { Ip: { OutNoRoutes: 1 } },
+  { counters: { Ip: { OutNoRoutes: 1 } } },
 );
 const GATEWAYED = withIp('route add 15.0.0.0/8 via 10.0.0.2');
 const VIA_TAP1 = [
