@@ -55,6 +55,8 @@ export interface KernelProfile {
   readonly passcredOfUnixOnly: boolean;
   /** SOPT-9: SO_TXTIME knows its clocks. */
   readonly txtimeClockChecked: boolean;
+  /** SOPT-10: the SOF_TIMESTAMPING_* bits that SO_TIMESTAMPING takes. */
+  readonly timestampingMask: number;
   readonly wmemMax: number;
   readonly rmemMax: number;
   readonly optmemMax: number;
@@ -89,6 +91,7 @@ const v6_18: KernelProfile = {
   everyOptionLocks: false,
   passcredOfUnixOnly: true,
   txtimeClockChecked: true,
+  timestampingMask: 0x7ffff,
   wmemMax: 4194304,
   rmemMax: 4194304,
   optmemMax: 131072,
@@ -115,6 +118,7 @@ const v6_1: KernelProfile = {
   everyOptionLocks: true,
   passcredOfUnixOnly: false,
   txtimeClockChecked: false,
+  timestampingMask: 0xffff,
   wmemMax: 212992,
   rmemMax: 212992,
   optmemMax: 20480,
@@ -123,6 +127,7 @@ const v6_1: KernelProfile = {
 const v5_4: KernelProfile = {
   ...v6_1,
   name: '5.4',
+  timestampingMask: 0x7fff,
   udpMaxSegments: 64,
   gsoSizeErrno: EINVAL,
   gsoSizeOfPayload: false,

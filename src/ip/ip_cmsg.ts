@@ -130,7 +130,7 @@ function sockCmsgSend(net: IpNet, sk: InetSock, control: Uint8Array, at: number,
     case SO_TIMESTAMPING_NEW: {
       if (len !== cmsgLen(4)) return -EINVAL;
       const flags = get32le(control, data);
-      if ((flags & ~SOF_TIMESTAMPING_TX_RECORD_MASK) !== 0) return -EINVAL;
+      if ((flags & ~(SOF_TIMESTAMPING_TX_RECORD_MASK & net.profile.timestampingMask)) !== 0) return -EINVAL;
       ipc.tsflags = (ipc.tsflags & ~SOF_TIMESTAMPING_TX_RECORD_MASK) | flags;
       return 0;
     }

@@ -51,9 +51,9 @@ export function releaseAfterSet(net: UdpNet, sk: UdpSock, level: number, name: n
   if (sk.dstCache !== null && setTakesLock(net, sk, level, name)) ip4DatagramReleaseCb(net, sk);
 }
 
-/** After `getsockopt`: older kernels hold the lock for every option of SOL_IP. */
-export function releaseAfterGet(net: UdpNet, sk: UdpSock, level: number, name: number): void {
-  if (sk.dstCache === null || level !== SOL_IP) return;
+/** After `getsockopt` of SOL_IP: older kernels hold the lock for every option of SOL_IP. */
+export function releaseAfterGet(net: UdpNet, sk: UdpSock, name: number): void {
+  if (sk.dstCache === null) return;
   const locked = net.profile.everyOptionLocks || name === IP_MSFILTER || name === LAST_MEMBERSHIP;
   if (locked) ip4DatagramReleaseCb(net, sk);
 }

@@ -16,6 +16,7 @@ import { IFNAMSIZ } from '../uapi/if.js';
 import * as so from '../uapi/socket.js';
 import type { UdpNet } from '../udp/netns.js';
 import { CAP_NET_ADMIN, CAP_NET_RAW, SOCK_MIN_RCVBUF, SOCK_MIN_SNDBUF, type UdpSock } from '../udp/sock.js';
+import { udpTableOf } from '../udp/udp_table.js';
 import { get32le, put32le } from '../wire/bytes.js';
 import { type Pointer, readUser } from './memory.js';
 
@@ -27,7 +28,6 @@ const CLOCK_TAI = 11;
 const CLOCK_AUX_FIRST = 16;
 const CLOCK_AUX_LAST = 23;
 const SOF_TXTIME_FLAGS_MASK = 3;
-const SOF_TIMESTAMPING_MASK = 0x7ffff;
 const SOCK_BUF_LOCK_MASK = 3;
 /** Key of the remembered time of SO_LINGER; no option has a negative number. */
 const LINGER_SECONDS = -1;
@@ -43,18 +43,13 @@ const REMEMBERED = new Set<number>([
   so.SO_RCVMARK,
   so.SO_RCVPRIORITY,
 ]);
-const remembered = new WeakMap<UdpSock, Map<number, number>>();
 
 function recall(sk: UdpSock, name: number): number {
-  return remembered.get(sk)?.get(name) ?? 0;
+  return sk.otherOptions?.get(name) ?? 0;
 }
 function remember(sk: UdpSock, name: number, value: number): number {
-  let values = remembered.get(sk);
-  if (values === undefined) {
-    values = new Map();
-    remembered.set(sk, values);
-  }
-  values.set(name, value);
+  sk.otherOptions ??= new Map();
+  sk.otherOptions.set(name, value);
   return 0;
 }
 
@@ -84,6 +79,7 @@ export function sockSetsockopt(
       return 0;
     case so.SO_REUSEADDR:
       sk.reuse = on;
+      udpTableOf(sk.net, sk).reuseChanged(sk);
       return 0;
     case so.SO_REUSEPORT:
       sk.reuseport = on;
@@ -142,7 +138,7 @@ export function sockSetsockopt(
     case so.SO_TIMESTAMPING:
     case so.SO_TIMESTAMPING_NEW:
       sk.tstampNew = name === so.SO_TIMESTAMPING_NEW;
-      return setTimestamping(sk, val, optlen, optval);
+      return setTimestamping(net, sk, val, optlen, optval);
     case so.SO_RCVLOWAT:
       sk.rcvlowat = val < 0 ? INT_MAX : val === 0 ? 1 : val;
       return 0;
@@ -207,9 +203,9 @@ function setRcvbuf(sk: UdpSock, value: number): number {
   return 0;
 }
 
-function setTimestamping(sk: UdpSock, flags: number, optlen: number, optval: Pointer): number {
+function setTimestamping(net: UdpNet, sk: UdpSock, flags: number, optlen: number, optval: Pointer): number {
   if (optlen === 8 && readUser(optval, 8) === null) return -EFAULT;
-  if ((flags & ~SOF_TIMESTAMPING_MASK) !== 0) return -EINVAL;
+  if ((flags & ~net.profile.timestampingMask) !== 0) return -EINVAL;
   if ((flags & so.SOF_TIMESTAMPING_OPT_ID_TCP) !== 0 && (flags & OPT_ID) === 0) return -EINVAL;
   if ((flags & OPT_ID) !== 0 && (sk.tsflags & OPT_ID) === 0) sk.tskey = 0;
   sk.tsflags = flags;
@@ -373,7 +369,7 @@ export function sockGetsockopt(net: UdpNet, sk: UdpSock, name: number, len: numb
     case so.SO_BUF_LOCK:
       return int(recall(sk, name));
     case so.SO_INCOMING_CPU:
-      return int(remembered.get(sk)?.get(name) ?? -1);
+      return int(sk.otherOptions?.get(name) ?? -1);
     case so.SO_INCOMING_NAPI_ID:
       return int(0);
     case so.SO_MAX_PACING_RATE:

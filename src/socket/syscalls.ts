@@ -320,7 +320,6 @@ export class Syscalls {
     if (lenBox instanceof BadPointer) return -EFAULT;
     const len = lenBox.len | 0;
     if (len < 0) return -EINVAL;
-    releaseAfterGet(this.#net, sk, level, name);
     let bytes: Uint8Array;
     if (level === SOL_SOCKET) {
       const got = sockGetsockopt(this.#net, sk, name, len);
@@ -328,6 +327,7 @@ export class Syscalls {
       bytes = got;
     } else if (level === SOL_IP) {
       const got = ipGetsockopt(this.#net, sk, name);
+      releaseAfterGet(this.#net, sk, name);
       if ('error' in got) return got.error;
       bytes = 'bytes' in got ? got.bytes : ipInteger(got.int, len);
     } else {
