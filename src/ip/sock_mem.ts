@@ -49,10 +49,11 @@ export function sockWaitForSend(net: DevNet, sk: InetSock, dontwait: boolean): n
 }
 
 /**
- * Lets the next timer fire inside a blocking call. Only a virtual clock can: on the machine's clock a synchronous call cannot wait
- * for its own event loop, and a send that would block is refused as a non-blocking one is.
+ * Lets the next timer fire inside a blocking call, up to a deadline on the clock. Only a virtual clock can: on the machine's clock a
+ * synchronous call cannot wait for its own event loop, and one that would block is answered as a non-blocking one is.
+ * @returns false where there is nothing more to wait for
  */
-function letTimePass(net: DevNet, deadline: number): boolean {
+export function letTimePass(net: DevNet, deadline: number): boolean {
   if (!net.clock.virtual) return false;
   net.flush();
   const next = net.timers.nextExpiry;

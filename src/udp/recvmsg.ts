@@ -1,5 +1,6 @@
 /** Reading a socket (`udp_recvmsg`): the next datagram or the next error, with what the socket wants to know of it. */
 import type { SkBuff } from '../dev/skbuff.js';
+import { letTimePass } from '../ip/sock_mem.js';
 import { EAGAIN } from '../uapi/errno.js';
 import { UDP_GRO } from '../uapi/in.js';
 import {
@@ -82,22 +83,6 @@ function skbRecvUdp(net: UdpNet, sk: UdpSock, request: RecvRequest): Taken | num
     if (deadline < 0) deadline = net.clock.now() + timeo;
     if (!letTimePass(net, deadline)) return -EAGAIN;
   }
-}
-
-/**
- * Lets the next timer fire inside a blocking call, where the clock is a virtual one. On the machine's clock a synchronous call cannot wait
- * for its own event loop: it is answered as a non-blocking one is.
- */
-function letTimePass(net: UdpNet, deadline: number): boolean {
-  if (!net.clock.virtual) return false;
-  net.flush();
-  const next = net.timers.nextExpiry;
-  if (next <= deadline && next !== Infinity) {
-    net.timers.advanceTo(next);
-    return true;
-  }
-  if (deadline !== Infinity) net.timers.advanceTo(deadline);
-  return false;
 }
 
 /** `__skb_try_recv_from_queue`, from the reader's part of the queue first, then from the whole. */

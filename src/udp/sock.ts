@@ -116,6 +116,8 @@ export class UdpSock implements InetSock {
   /** The cached route of a connected socket (`sk_dst_cache`), with MSG_CONFIRM's wish. */
   dstCache: Rtable | null = null;
   closed = false;
+  /** SOL_SOCKET options that are only remembered, by name; null while none was set. */
+  otherOptions: Map<number, number> | null = null;
 
   // struct inet_sock; ports and addresses in host order, 0 unset
   /** Port (`inet_num`). */
