@@ -193,7 +193,7 @@ export function printLink(context: IpContext, dev: NetDevice, family: number, fo
   if (dev.txQueueLen !== 0) out.any('txqlen', `qlen ${dev.txQueueLen}`, dev.txQueueLen);
   if (family === AF_UNSPEC || family === AF_PACKET || options.details > 0) printAddresses(context, dev);
   if (options.details > 0) printDetails(context, dev);
-  if ((family === AF_UNSPEC || family === AF_PACKET || options.details > 0) && dev.ifalias !== '') {
+  if ((forLink || options.details > 0) && dev.ifalias !== '') {
     out.fp(out.lineBreak);
     out.any('ifalias', `    alias ${dev.ifalias}`, dev.ifalias);
   }

@@ -149,8 +149,12 @@ export function strtol(text: string, base: number): bigint | null {
   return sign === '-' ? -value : value;
 }
 
+const SHORT_DECIMAL = /^(?:0|[1-9]\d{0,8})$/;
+
 /** An unsigned number up to `max`; null where it is none (`get_unsigned`, `get_u32`, `get_u16`, `get_u8`). */
 export function getUnsigned(text: string, max = 0xffffffff, base = 0): number | null {
+  // Nearly every number is a short decimal one.
+  if (base === 0 && SHORT_DECIMAL.test(text)) return Number(text) <= max ? Number(text) : null;
   const value = strtol(text, base);
   return value === null || value < 0n || value > BigInt(max) ? null : Number(value);
 }

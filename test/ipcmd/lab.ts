@@ -42,6 +42,19 @@ export class Host {
     return { code: status ?? -1, stdout, stderr };
   }
 
+  /** What several `show` commands print as JSON, by one process. */
+  dumps(commands: readonly string[]): unknown[] {
+    const { stdout, stderr } = spawnSync('ip', ['-j', '-batch', '-'], {
+      encoding: 'utf8',
+      input: commands.join('\n'),
+    });
+    const dumps = stdout.split('\n').slice(0, -1);
+    if (dumps.length !== commands.length) throw new Error(`ip -batch: ${stderr}`);
+    return dumps.map((dump, i) =>
+      JSON.parse(comparable(commands[i]!, { code: 0, stdout: dump, stderr: '' }).stdout),
+    );
+  }
+
   /** The kernel tells the rest of itself of a carrier within a second: until its state says so, routes do not know. */
   #settle(dev: string): void {
     for (let i = 0; i < 300; i++) {
@@ -63,6 +76,10 @@ export class Ours {
   constructor() {
     for (const { name, mac } of TAPS) this.net.addDevice(new MemoryDevice({ name, mac: parseMac(mac)! }));
     this.ip('link set lo up');
+  }
+
+  dumps(commands: readonly string[]): unknown[] {
+    return commands.map((command) => JSON.parse(comparable(command, this.ip(`-j ${command}`)).stdout));
   }
 
   ip(command: string): Answer {
