@@ -20,6 +20,9 @@ interface Entry {
   /** Receive address that it is hashed under. */
   addr: number;
   readonly byPort: HashNode<UdpSock>;
+  /** In the port's list of those that do not share by SO_REUSEADDR, while `strict`. */
+  readonly byStrict: HashNode<UdpSock>;
+  strict: boolean;
   readonly byAddr: HashNode<UdpSock>;
   readonly byPeer: HashNode<UdpSock>;
   /** Key in the hash of connected sockets, -1 where it is in none. */
@@ -32,6 +35,7 @@ type Hash = Map<number, HashList<UdpSock>>;
 export class UdpTable {
   readonly #entries = new Map<UdpSock, Entry>();
   readonly #ports: Hash = new Map();
+  readonly #strict: Hash = new Map();
   readonly #addrs: Hash = new Map();
   readonly #peers: Hash = new Map();
   readonly #secret: number;
@@ -61,19 +65,31 @@ export class UdpTable {
     return this.#entries.get(sk)?.group ?? null;
   }
 
-  /** BIND-10: may `sk` not have `port` (`udp_lib_lport_inuse`)? With `search`, sharing within a reuseport group is no reason either. */
+  /**
+   * BIND-10: may `sk` not have `port` (`udp_lib_lport_inuse`)? With `search`, sharing within a reuseport group is no reason either. Only those
+   * are looked at that can conflict at all, so that a hundred thousand sockets may share a port.
+   */
   inUse(sk: UdpSock, port: number, search: boolean): boolean {
-    const group = this.groupOf(sk);
-    for (let node = this.#ports.get(port)?.first ?? null; node !== null; node = node.next) {
+    if (!this.#ports.has(port)) return false;
+    if (sk.reuse) return this.#conflict(sk, this.#strict.get(port)?.first ?? null, search) === 1;
+    if (sk.rcvSaddr === 0) return this.#conflict(sk, this.#ports.get(port)!.first, search) === 1;
+    const same = this.#conflict(sk, this.bound(sk.rcvSaddr, port), search);
+    return same === 0 ? this.#conflict(sk, this.bound(0, port), search) === 1 : same === 1;
+  }
+
+  /** 1: a conflict in the list; -1: a member of the same reuseport group vouches for the port; 0: neither. */
+  #conflict(sk: UdpSock, first: HashNode<UdpSock> | null, search: boolean): -1 | 0 | 1 {
+    const grouped = sk.reuseport && this.groupOf(sk) === null;
+    for (let node = first; node !== null; node = node.next) {
       const sk2 = node.value;
       if (sk2 === sk || (sk2.reuse && sk.reuse)) continue;
       if (sk2.boundDevIf !== 0 && sk.boundDevIf !== 0 && sk2.boundDevIf !== sk.boundDevIf) continue;
       if (sk2.rcvSaddr !== sk.rcvSaddr && sk2.rcvSaddr !== 0 && sk.rcvSaddr !== 0) continue;
-      if (!(sk2.reuseport && sk.reuseport && group === null && sk.cred.uid === sk2.cred.uid)) return true;
-      // A member of the same group vouches for the port: whoever else conflicts has agreed to it before.
-      if (!search) return false;
+      if (!(grouped && sk2.reuseport && sk.cred.uid === sk2.cred.uid)) return 1;
+      // Whoever else conflicts has agreed to the group before.
+      if (!search) return -1;
     }
-    return false;
+    return 0;
   }
 
   /** Hashes a socket under `port`; false where its reuseport group is full. */
@@ -88,6 +104,8 @@ export class UdpTable {
       port,
       addr: sk.rcvSaddr,
       byPort: hashNode(sk),
+      byStrict: hashNode(sk),
+      strict: !sk.reuse,
       byAddr: hashNode(sk),
       byPeer: hashNode(sk),
       peerKey: -1,
@@ -95,8 +113,18 @@ export class UdpTable {
     };
     this.#entries.set(sk, entry);
     listOf(this.#ports, port).addHead(entry.byPort);
+    if (entry.strict) listOf(this.#strict, port).addHead(entry.byStrict);
     listOf(this.#addrs, addrKey(entry.addr, port)).addHead(entry.byAddr);
     return true;
+  }
+
+  /** SO_REUSEADDR of a socket has changed: what it agrees to counts from now on (BIND-11). */
+  reuseChanged(sk: UdpSock): void {
+    const entry = this.#entries.get(sk);
+    if (entry === undefined || entry.strict === !sk.reuse) return;
+    entry.strict = !sk.reuse;
+    if (entry.strict) listOf(this.#strict, entry.port).addHead(entry.byStrict);
+    else drop(this.#strict, entry.port, entry.byStrict);
   }
 
   remove(sk: UdpSock): void {
@@ -106,6 +134,7 @@ export class UdpTable {
     this.#unhashPeer(entry);
     drop(this.#addrs, addrKey(entry.addr, entry.port), entry.byAddr);
     drop(this.#ports, entry.port, entry.byPort);
+    if (entry.strict) drop(this.#strict, entry.port, entry.byStrict);
     this.#entries.delete(sk);
   }
 
