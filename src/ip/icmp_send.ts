@@ -209,7 +209,7 @@ export class IcmpSender {
     const hops = rt.metricHoplimit || net.sysctl.ipv4.ipDefaultTtl;
     const id = net.idents.reserve(net, fl4.daddr, fl4.saddr, IPPROTO_ICMP, 1);
     writeIpHeader(net, skb, headerBytes >> 2, tos, skb.len, id, 0, hops, IPPROTO_ICMP, fl4.saddr, fl4.daddr);
-    if (opt.optlen !== 0) ipOptionsBuild(b, skb.nh, opt, daddr, net.clock.wall());
+    if (opt.optlen !== 0) ipOptionsBuild(b, skb.nh, opt, daddr, net.clock);
     countOut(net, type);
     ipSendSkb(net, null, skb);
   }

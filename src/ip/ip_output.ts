@@ -97,7 +97,7 @@ export function ipMakeSkbFromQueue(net: IpNet, sk: InetSock, fl4: Flowi4, cork: 
   );
   if (optlen !== 0) {
     skb.optLen = optlen;
-    ipOptionsBuild(skb.buf, skb.nh, cork.opt, cork.addr, net.clock.wall());
+    ipOptionsBuild(skb.buf, skb.nh, cork.opt, cork.addr, net.clock);
   }
   cork.hasOpt = false;
   // Before 6.15 a priority that no control message gave was the socket's at this moment.

@@ -2,6 +2,7 @@
  * IPv4 options (`net/ipv4/ip_options.c`): checked and compiled when the user gives them, completed when a header is built,
  * thinned out for fragments, and undone for getsockopt. Offsets are from the start of the IP header, as in the kernel; 0 is "none".
  */
+import type { Clock } from '../core/clock.js';
 import { EINVAL, EPERM } from '../uapi/errno.js';
 import { get32, put32 } from '../wire/bytes.js';
 import {
@@ -178,21 +179,21 @@ function compileTimestamp(opt: IpOptions, at: number, optlen: number, context: O
  * Writes the options behind a header that has its addresses already (`ip_options_build`, OPT-20).
  * @param iph offset of the IP header
  * @param daddr the datagram's final destination
- * @param wallMs wall-clock time
+ * @param clock read only where a timestamp is asked for: reading it costs as much as the rest
  */
 export function ipOptionsBuild(
   buf: Uint8Array,
   iph: number,
   opt: IpOptions,
   daddr: number,
-  wallMs: number,
+  clock: Clock,
 ): void {
   for (let i = 0; i < opt.optlen; i++) buf[iph + HEADER_LEN + i] = opt.data[i]!;
   if (opt.srr !== 0) put32(buf, iph + opt.srr + buf[iph + opt.srr + 1]! - 4, daddr);
   const saddr = get32(buf, iph + 12);
   if (opt.rrNeedaddr) put32(buf, iph + opt.rr + buf[iph + opt.rr + 2]! - 5, saddr);
   if (opt.tsNeedaddr) put32(buf, iph + opt.ts + buf[iph + opt.ts + 2]! - 9, saddr);
-  if (opt.tsNeedtime) put32(buf, iph + opt.ts + buf[iph + opt.ts + 2]! - 5, inetCurrentTimestamp(wallMs));
+  if (opt.tsNeedtime) put32(buf, iph + opt.ts + buf[iph + opt.ts + 2]! - 5, inetCurrentTimestamp(clock.wall()));
 }
 
 /** Milliseconds since midnight UT (`inet_current_timestamp`). */
