@@ -27,6 +27,7 @@ export interface BenchFlags {
 
 const KINDS: Readonly<Record<string, (contestant: Contestant) => boolean>> = {
   stack: ({ kind }) => kind === 'stack',
+  addon: ({ kind }) => kind === 'prebuilt',
   c: ({ kind }) => kind === 'write' || kind === 'build' || kind === 'kernel',
   dgram: ({ kind }) => kind === 'dgram',
   tools: ({ kind }) => kind === 'tool',

@@ -35,6 +35,7 @@ export type Contestant = {
   readonly quick?: boolean;
 } & (
   | { readonly kind: 'stack'; readonly use: StackUse }
+  | { readonly kind: 'prebuilt'; readonly batch: number }
   | { readonly kind: 'write'; readonly threads: boolean }
   | { readonly kind: 'build' }
   | { readonly kind: 'kernel'; readonly way: KernelWay; readonly medium: Medium }
@@ -110,6 +111,8 @@ export const CONTESTANTS: readonly Contestant[] = [
     kind: 'stack',
     use: { call: 'sendmmsg', batch: 64, queues: 2 },
   },
+  { name: 'prebuilt-1', title: 'our addon, prebuilt frames one by one', kind: 'prebuilt', batch: 1 },
+  { name: 'prebuilt-64', title: 'our addon, prebuilt frames by 64', kind: 'prebuilt', batch: 64 },
   {
     name: 'c-write-threads',
     title: 'C: write(), in a program with threads',

@@ -1,11 +1,13 @@
 /** One contestant against the base, round by round, on TAPs of one namespace. Runs in a process of its own. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadAddon } from '../../dev/addon.js';
 import type { TapDevice } from '../../dev/tap.js';
 import { CommandError } from '../exit.js';
 import type { Contestant, StackUse } from './contestants.js';
 import { openDgram } from './dgram.js';
-import { type Consumer, enterNamespace, hostCounters, PORT, tapDescriptor } from './lab.js';
+import { type Consumer, enterNamespace, hostCounters, PORT, runIp, tapDescriptor } from './lab.js';
+import { openPrebuilt } from './prebuilt.js';
 import { LineChild, type Round, timeRound } from './programs.js';
 import { SecondQueue } from './queues.js';
 import { firstFrame, openSender, openStack, type SideOptions } from './stack_side.js';
@@ -141,6 +143,12 @@ async function openSide(task: DuelTask, base: Base): Promise<Side> {
   switch (contestant.kind) {
     case 'stack':
       return openStackSide(task, contestant.use);
+    case 'prebuilt': {
+      const tap = loadAddon().tapOpen(TAP, 0);
+      if (typeof tap === 'number') throw new CommandError(`${TAP}: errno ${-tap}`);
+      runIp(`link set ${TAP} up`);
+      return openPrebuilt(tap, readFileSync(base.frameFile), contestant.batch);
+    }
     case 'write': {
       const ways = contestant.threads ? 'threads' : 'single';
       return childSide([join(folder, 'write_loop'), '3', ways, base.frameFile], base.fd);

@@ -63,6 +63,11 @@ export interface StackSender {
   close(): void;
 }
 
+/** Payload that makes a frame of the wanted size. */
+function payloadBytes({ use, payload }: SideOptions): number {
+  return use.ipOptions === true ? payload - ROUTER_ALERT.length : payload;
+}
+
 /** A connected socket, set up as the contestant wants it. */
 function openSocket(net: Net, options: SideOptions): UdpSocket {
   const { use } = options;
@@ -148,7 +153,7 @@ interface Caller {
 
 function caller(socket: UdpSocket, options: SideOptions): Caller {
   if (options.use.call === 'sendmmsg')
-    return sendmmsgCaller(socket, options.use.batch ?? MAX_SEGMENTS, options.payload);
+    return sendmmsgCaller(socket, options.use.batch ?? MAX_SEGMENTS, payloadBytes(options));
   const { data, frames } = oneCall(options);
   if (options.use.call === 'sendto') {
     const to = target(options);
@@ -163,8 +168,8 @@ function caller(socket: UdpSocket, options: SideOptions): Caller {
   return { framesPerCall: frames, run };
 }
 
-function sendmmsgCaller(socket: UdpSocket, batch: number, payloadBytes: number): Caller {
-  const payload = new Uint8Array(payloadBytes);
+function sendmmsgCaller(socket: UdpSocket, batch: number, bytes: number): Caller {
+  const payload = new Uint8Array(bytes);
   const messages: Message[] = Array.from({ length: batch }, () => ({ iov: payload }));
   const run = (calls: number) => {
     for (let i = 0; i < calls; i++) {
