@@ -1,6 +1,6 @@
 /** All routing tables of a namespace, and the fib_infos that their routes share. */
 import type { NetDevice } from '../dev/net_device.js';
-import { RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../uapi/rtnetlink.js';
+import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../uapi/rtnetlink.js';
 import { fibInfoEqual } from './fib_semantics.js';
 import { FibTrie } from './fib_trie.js';
 import { type FibInfo, FibResult, FibTable } from './fib_types.js';
@@ -13,6 +13,9 @@ export class Fib {
   readonly #infoHash = new Map<number, FibInfo[]>();
   readonly #infosByDev = new Map<NetDevice, Set<FibInfo>>();
   readonly #tables = new Map<number, FibTable>();
+  /** The two tables that a lookup without rules goes through (`fib_main`, `fib_default`); null until they are used. */
+  main: FibTable | null = null;
+  default: FibTable | null = null;
   /** There are, or were, rules beside the three default ones (RULE-1). */
   hasCustomRules = false;
   /** A `local` route was added by hand: addresses alone do not say what is ours any more. */
@@ -41,6 +44,8 @@ export class Fib {
     const alias = id === RT_TABLE_LOCAL && !this.hasCustomRules ? this.newTable(RT_TABLE_MAIN) : null;
     const table = new FibTable(id, alias?.trie ?? new FibTrie(this.infos));
     this.#tables.set(id, table);
+    if (id === RT_TABLE_MAIN) this.main = table;
+    else if (id === RT_TABLE_DEFAULT) this.default = table;
     return table;
   }
 

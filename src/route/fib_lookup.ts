@@ -89,10 +89,10 @@ export class FibRules {
 export function fibLookup(net: RouteNet, fl4: Flowi4, res: FibResult, flags: number): number {
   if (net.fib.hasCustomRules) return fibLookupRules(net, fl4, res, flags);
   let err = -EAGAIN;
-  const main = net.fib.getTable(RT_TABLE_MAIN);
+  const { main } = net.fib;
   if (main !== null) err = main.trie.lookup(main, fl4, res, flags);
   if (err === -EAGAIN) {
-    const fallback = net.fib.getTable(RT_TABLE_DEFAULT);
+    const fallback = net.fib.default;
     if (fallback !== null) err = fallback.trie.lookup(fallback, fl4, res, flags);
     if (err === -EAGAIN) err = -ENETUNREACH;
   }

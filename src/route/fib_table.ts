@@ -50,6 +50,12 @@ function aliasBefore(tb: FibTable, first: number, alias: number): number {
   return before;
 }
 
+/** A fib_info that was made for a request that comes to nothing. */
+function refuse(net: RouteNet, fi: FibInfo, error: number): NetlinkResult {
+  net.fib.releaseInfo(fi);
+  return { error };
+}
+
 /** Adds or replaces a route (`fib_table_insert`). */
 export function fibTableInsert(net: RouteNet, tb: FibTable, cfg: FibConfig): NetlinkResult {
   const { dst: key, dstLen: plen, dscp } = cfg;
@@ -58,15 +64,10 @@ export function fibTableInsert(net: RouteNet, tb: FibTable, cfg: FibConfig): Net
   const fi = fibCreateInfo(net, cfg);
   if (!(fi instanceof FibInfo)) return fi;
   const { trie } = tb;
-  const refuse = (error: number): NetlinkResult => {
-    net.fib.releaseInfo(fi);
-    return { error };
-  };
-
   const first = trie.first(key, plen);
   let fa = first === 0 ? 0 : fibFindAlias(tb, first, dscp, fi.priority);
   if (fa !== 0 && trie.aliasDscp(fa) === dscp && trie.aliasInfo(fa).priority === fi.priority) {
-    if ((cfg.nlflags & NLM_F_EXCL) !== 0) return refuse(-EEXIST);
+    if ((cfg.nlflags & NLM_F_EXCL) !== 0) return refuse(net, fi, -EEXIST);
     const faFirst = fa;
     let faMatch = 0;
     for (; fa !== 0; fa = trie.aliasNext(fa)) {
@@ -78,7 +79,7 @@ export function fibTableInsert(net: RouteNet, tb: FibTable, cfg: FibConfig): Net
       }
     }
     if ((cfg.nlflags & NLM_F_REPLACE) !== 0) {
-      if (faMatch !== 0) return refuse(faMatch === faFirst ? 0 : -EEXIST);
+      if (faMatch !== 0) return refuse(net, fi, faMatch === faFirst ? 0 : -EEXIST);
       const dropped = trie.aliasInfo(faFirst);
       const accessed = trie.aliasAccessed(faFirst);
       trie.setAlias(key, plen, faFirst, fi);
@@ -87,10 +88,10 @@ export function fibTableInsert(net: RouteNet, tb: FibTable, cfg: FibConfig): Net
       if (accessed) rtCacheFlush(net);
       return NETLINK_OK;
     }
-    if (faMatch !== 0) return refuse(-EEXIST);
+    if (faMatch !== 0) return refuse(net, fi, -EEXIST);
     if ((cfg.nlflags & NLM_F_APPEND) === 0) fa = faFirst;
   }
-  if ((cfg.nlflags & NLM_F_CREATE) === 0) return refuse(-ENOENT);
+  if ((cfg.nlflags & NLM_F_CREATE) === 0) return refuse(net, fi, -ENOENT);
   const after = first === 0 ? 0 : aliasBefore(tb, first, fa);
   trie.insert(key, plen, after, fi, dscp);
   if (plen === 0) tb.numDefault++;

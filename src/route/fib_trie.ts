@@ -101,7 +101,7 @@ export class FibTrie {
     if (alias !== 0) this.#aliasFree = this.#aliases[alias * ALIAS_WORDS]!;
     else {
       alias = this.#aliasEnd++;
-      if (alias * ALIAS_WORDS >= this.#aliases.length) this.#aliases = grown(this.#aliases);
+      if ((alias + 1) * ALIAS_WORDS > this.#aliases.length) this.#aliases = grown(this.#aliases);
     }
     const at = alias * ALIAS_WORDS;
     const aliases = this.#aliases;

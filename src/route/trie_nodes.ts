@@ -191,9 +191,9 @@ export class TrieNodes {
   }
 }
 
-/** Half as much again. */
+/** Twice as large. */
 export function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(Math.ceil((array.length * 1.5) / NODE_WORDS) * NODE_WORDS);
+  const larger = new Int32Array(array.length * 2);
   larger.set(array);
   return larger;
 }
