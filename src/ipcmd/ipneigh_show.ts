@@ -150,7 +150,6 @@ function readFilter(context: IpContext, words: readonly string[], flush: boolean
     filter.prefix = getPrefix(context, args.word, context.options.family);
   });
   if (filter.dev !== null) filter.ifindex = context.device(filter.dev).ifindex;
-  if (flush) filter.states &= ~NUD_FAILED;
   return filter;
 }
 
