@@ -135,6 +135,7 @@ export class Lab {
       protocol: 0,
       validLft: 0xffffffff,
       preferredLft: 0xffffffff,
+      tstamp: 0,
     };
     dev.ipPtr!.ifaList.push(ifa);
     return ifa;
