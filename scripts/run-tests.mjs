@@ -41,7 +41,7 @@ function vitest() {
   console.log('\n== tests');
   const folder = mkdtempSync(join(tmpdir(), 'udptap-test-'));
   const file = join(folder, 'totals.json');
-  const status = run('npx', ['vitest', 'run', ...names], { UDPTAP_TOTALS: file });
+  const status = run('node_modules/.bin/vitest', ['run', ...names], { UDPTAP_TOTALS: file });
   if (existsSync(file)) {
     const found = JSON.parse(readFileSync(file, 'utf8'));
     totals.passed += found.passed;
@@ -76,8 +76,8 @@ function engine() {
 
 const built = step('build', process.execPath, ['scripts/build.mjs']);
 if (whole) {
-  step('types', 'npx', ['tsc', '-p', 'tsconfig.json', '--noEmit']);
-  step('lint and format', 'npx', ['biome', 'check', '.']);
+  step('types', 'node_modules/.bin/tsc', ['-p', 'tsconfig.json', '--noEmit']);
+  step('lint and format', 'node_modules/.bin/biome', ['check', '.']);
 }
 vitest();
 if (whole) {

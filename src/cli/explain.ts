@@ -12,7 +12,10 @@ export async function explain(target: string, data: string | undefined, flags: S
   const mac = formatMac(PRETEND_HOST_MAC);
   const { gateway } = request.network;
   // The gateway is known already: the story is about the datagram, not about ARP.
-  const known = gateway === null ? [] : [`neigh replace ${gateway} lladdr ${mac} nud reachable`];
+  const known =
+    gateway === null || request.fromHost !== null
+      ? []
+      : [`neigh replace ${gateway} lladdr ${mac} nud reachable`];
   return runSend(
     { ...request, medium: 'memory', explain: true, ip: [...known, ...request.ip] },
     new ExplainOutput(request.json, process.stdout),

@@ -37,6 +37,7 @@ async function settle(): Promise<void> {}
 /** Opens the line that a request asks for; `tap` hears every frame from the start. */
 export async function openLine(request: SendRequest, tap: PacketTap, tracer: Tracer | null): Promise<Line> {
   if (request.medium === 'tap') return openTapLine(request, tap, tracer);
+  if (request.fromHost !== null) return openHostLine(request, request.fromHost, tap, tracer);
   const device = new MemoryDevice({
     name: request.medium === 'raw' ? 'raw0' : (request.tap ?? 'tap0'),
     mtu: request.mtu ?? 1500,
@@ -46,8 +47,8 @@ export async function openLine(request: SendRequest, tap: PacketTap, tracer: Tra
   });
   if (request.medium === 'memory') {
     joinPretendHost(device);
-    const { net, description } = bringUp(request, device, request.network, tap, tracer);
-    return { net, device, description, settle, refusal: () => null, close: async () => net.close() };
+    const { net } = bringUp(request, device, request.network, tap, tracer);
+    return { net, device, description: '', settle, refusal: () => null, close: async () => net.close() };
   }
   device.flags |= IFF_NOARP;
   const { openRawOutput } = await import('./raw_output.js');
@@ -77,29 +78,67 @@ function bringUp(
   tracer: Tracer | null,
   more: readonly string[] = [],
 ): { net: Net; description: string } {
-  const net = new Net({ profile: request.profile });
+  const net = new Net(request.kernel === null ? {} : { kernel: request.kernel });
   net.addDevice(device);
   device.capture(tap);
   try {
     net.ip('link set lo up');
     for (const address of network.ours) net.ip(`addr add ${withDevice(address, device.name)}`);
     net.ip(`link set ${device.name} up`);
-    for (const command of request.ip) {
-      net.ip(/^neigh\b/.test(command) ? withDevice(command, device.name) : command);
-    }
+    runCommands(net, request, device.name);
     if (network.gateway !== null) net.ip(`route add default via ${network.gateway}`);
     for (const command of more) net.ip(command);
   } catch (error) {
     net.close();
     throw error;
   }
-  for (const other of net.devices) {
-    // What a VRF device carries is seen on the interface below it.
-    if (other !== device && !other.isL3Master) other.capture(tap);
-  }
+  for (const other of net.devices) if (other !== device) listen(other, tap);
   net.tracer = tracer;
   const ours = network.ours.map((address) => address.split(/[/\s]/)[0]).join(', ');
   return { net, description: `we are ${ours}` };
+}
+
+/** Everything that was asked for in the words of `ip`. */
+function runCommands(net: Net, request: SendRequest, deviceName: string): void {
+  for (const command of request.ip) {
+    net.ip(/^neigh\b/.test(command) ? withDevice(command, deviceName) : command);
+  }
+}
+
+function listen(device: NetDevice, tap: PacketTap): void {
+  // What a VRF device carries is seen on the interface below it.
+  if (!device.isL3Master) device.capture(tap);
+}
+
+/** A host's own network in memory: what would this host do? At the end of each cable somebody answers ARP. */
+async function openHostLine(
+  request: SendRequest,
+  source: string,
+  tap: PacketTap,
+  tracer: Tracer | null,
+): Promise<Line> {
+  const { hostSource } = await import('../net/host_dump.js');
+  const net = Net.fromHost({
+    ...hostSource(source),
+    ...(request.kernel === null ? {} : { kernel: request.kernel }),
+  });
+  const device = net.devices.find((dev) => !dev.isLoopback && dev.isUp) ?? net.devices[0]!;
+  for (const dev of net.devices) {
+    listen(dev, tap);
+    if (dev instanceof MemoryDevice) joinPretendHost(dev);
+  }
+  try {
+    for (const address of request.networkGiven ? request.network.ours : []) {
+      net.ip(`addr add ${withDevice(address, device.name)}`);
+    }
+    runCommands(net, request, device.name);
+  } catch (error) {
+    net.close();
+    throw error;
+  }
+  net.tracer = tracer;
+  const description = net.fromHostNotes.map((note) => `not as on the host: ${note}`).join('\n');
+  return { net, device, description, settle, refusal: () => null, close: async () => net.close() };
 }
 
 function withDevice(words: string, name: string): string {

@@ -114,7 +114,7 @@ async function sendOver(
           },
         });
   watch.captureTo(capture);
-  if (!request.json && request.medium !== 'memory') report.note(line.description);
+  if (!request.json && line.description !== '') report.note(line.description);
   const sender = new Sender({ line, request, payload, watch, report, explain, stop: stop.signal });
   try {
     await sender.run();

@@ -62,7 +62,7 @@ export class Sender {
     this.#startMs = performance.now();
     const terminal = process.stderr.isTTY === true && !request.json && !request.verbose && !request.hex;
     const progress = terminal && request.count > 10;
-    watch.keep = !progress || process.stdout.isTTY !== true;
+    watch.keep = !request.quiet && (!progress || process.stdout.isTTY !== true);
     // Frame by frame wherever somebody looks at single frames.
     this.#single = watch.keep || request.more || request.medium === 'raw' || options.explain !== null;
     this.#wantsProgress = progress;

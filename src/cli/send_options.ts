@@ -46,12 +46,14 @@ export interface SendFlags {
   readonly route: readonly string[];
   readonly neigh: readonly string[];
   readonly ip: readonly string[];
+  readonly fromHost?: string | true;
   readonly kernel?: string;
   readonly offload?: boolean;
   readonly raw?: boolean;
   readonly dryRun?: boolean;
 
   readonly write?: string;
+  readonly quiet?: boolean;
   readonly verbose?: boolean;
   readonly hex?: boolean;
   readonly json?: boolean;
@@ -111,10 +113,15 @@ export function addSendOptions(command: Command): Command {
     .addOption(repeatable('--route <ip-route>', 'a route, as in "ip route add", e.g. "default via 10.9.0.7"'))
     .addOption(repeatable('--neigh <ip-neigh>', 'a neighbour, as in "ip neigh add"'))
     .addOption(repeatable('--ip <command>', 'any ip command, e.g. "rule add fwmark 1 table 7"'))
+    .option(
+      '--from-host [netns|folder]',
+      "no TAP: in memory, with this host's own network, or that of a namespace or of saved files",
+    )
     .option('--kernel <version>', 'be this kernel: 6.18, 6.1 or 5.4 (default: 6.18)')
     .option('--offload', 'let the device cut GSO sends and finish checksums (a TAP with vnet_hdr)')
     .optionsGroup('What is shown:')
     .option('-w, --write <file>', 'capture to a .pcapng or .pcap file; - is standard output')
+    .option('-q, --quiet', 'no line a frame, only the summary')
     .option('-v, --verbose', 'every field of every frame')
     .option('-x, --hex', 'every frame in hexadecimal')
     .option('--json', 'one JSON object a line')

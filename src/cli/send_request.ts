@@ -88,7 +88,10 @@ export interface SendRequest {
   readonly ip: readonly string[];
   readonly mtu: number | null;
   readonly offload: boolean;
-  readonly profile: KernelProfile;
+  /** Null: 6.18, or with `fromHost` what is nearest to the host's. */
+  readonly kernel: KernelProfile['name'] | null;
+  /** Start with the network of a host: of this one (empty), a namespace's, a folder's. */
+  readonly fromHost: string | null;
   readonly udplite: boolean;
   readonly sockopts: readonly Sockopt[];
   readonly cmsgs: readonly LevelTypeValue[];
@@ -96,6 +99,7 @@ export interface SendRequest {
   readonly connect: boolean;
   readonly more: boolean;
   readonly capture: string | null;
+  readonly quiet: boolean;
   readonly verbose: boolean;
   readonly hex: boolean;
   readonly json: boolean;
@@ -108,6 +112,8 @@ const MAX_PAYLOAD_BYTES = 0x10ffff;
 const EXCLUSIVE: readonly (readonly (keyof SendFlags)[])[] = [
   ['data', 'dataString', 'dataLength', 'dataFile'],
   ['interval', 'rate'],
+  ['quiet', 'verbose', 'hex'],
+  ['quiet', 'json'],
   ['tos', 'dscp'],
   ['sourceIp', 'bind'],
   ['sourcePort', 'bind'],
@@ -118,6 +124,10 @@ const EXCLUSIVE: readonly (readonly (keyof SendFlags)[])[] = [
   ['raw', 'mtu'],
   ['raw', 'net'],
   ['raw', 'neigh'],
+  ['fromHost', 'raw', 'tap'],
+  ['fromHost', 'netns'],
+  ['fromHost', 'net'],
+  ['fromHost', 'mtu'],
 ];
 
 function flagName(key: string): string {
@@ -160,7 +170,7 @@ export function sendRequest(target: string, data: string | undefined, flags: Sen
     count: count === 0 ? Number.POSITIVE_INFINITY : count,
     intervalMs: flags.rate === undefined ? intervalOf(flags) : 1000 / parseRate(flags.rate),
     waitMs: number('wait', 0, 2 ** 31 - 1) ?? -1,
-    medium: flags.raw === true ? 'raw' : flags.dryRun === true ? 'memory' : 'tap',
+    medium: flags.raw === true ? 'raw' : inMemory(flags) ? 'memory' : 'tap',
     tap: tapName(flags),
     netns: flags.netns ?? null,
     network: networkOf(flags),
@@ -172,7 +182,8 @@ export function sendRequest(target: string, data: string | undefined, flags: Sen
     ],
     mtu: number('mtu', 68, 65521),
     offload: flags.offload === true,
-    profile: profileOf(flags.kernel),
+    kernel: flags.kernel === undefined ? null : kernelOf(flags.kernel),
+    fromHost: flags.fromHost === undefined ? null : flags.fromHost === true ? '' : flags.fromHost,
     udplite: flags.udplite !== undefined,
     sockopts: sockoptsOf(flags, number),
     cmsgs: [
@@ -185,11 +196,16 @@ export function sendRequest(target: string, data: string | undefined, flags: Sen
     connect: flags.connect === true,
     more: flags.more === true,
     capture: flags.write ?? null,
+    quiet: flags.quiet === true,
     verbose: flags.verbose === true,
     hex: flags.hex === true,
     json: flags.json === true,
     explain: flags.explain === true,
   };
+}
+
+function inMemory(flags: SendFlags): boolean {
+  return flags.dryRun === true || flags.fromHost !== undefined;
 }
 
 type NumberFlag = (key: keyof SendFlags, min: number, max: number) => number | null;
@@ -207,9 +223,8 @@ function parsePayload(data: string | undefined, flags: SendFlags, number: Number
   return { kind: 'bytes', bytes: new Uint8Array(Buffer.from(data ?? flags.dataString ?? '', 'utf8')) };
 }
 
-function profileOf(kernel: string | undefined): KernelProfile {
-  if (kernel === undefined) return KERNEL_PROFILES['6.18'];
-  if (Object.hasOwn(KERNEL_PROFILES, kernel)) return KERNEL_PROFILES[kernel as KernelProfile['name']];
+function kernelOf(kernel: string): KernelProfile['name'] {
+  if (Object.hasOwn(KERNEL_PROFILES, kernel)) return kernel as KernelProfile['name'];
   throw new UsageError(`--kernel: "${kernel}" is none of ${Object.keys(KERNEL_PROFILES).join(', ')}`);
 }
 

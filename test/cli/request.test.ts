@@ -36,7 +36,10 @@ describe('send request', () => {
       bind: null,
       waitMs: -1,
     });
-    expect(request().profile.name).toBe('6.18');
+    expect(request()).toMatchObject({ kernel: null, fromHost: null });
+    expect(request('--kernel', '5.4').kernel).toBe('5.4');
+    expect(request('--from-host')).toMatchObject({ fromHost: '', medium: 'memory' });
+    expect(request('--from-host', 'blue').fromHost).toBe('blue');
   });
 
   it('takes data in five forms', () => {
@@ -121,6 +124,8 @@ describe('send request', () => {
     ['--dry-run', '--raw'],
     ['--dry-run', '--netns', 'x'],
     ['--raw', '--tap', 'tap0'],
+    ['--from-host', 'blue', '--tap', 'tap0'],
+    ['--from-host', 'blue', '--net', '10.0.0.0/8'],
     ['-w', '-', '--json'],
     ['--ttl', '0'],
     ['--ttl', '256'],
