@@ -96,7 +96,7 @@ export function fibLookup(net: RouteNet, fl4: Flowi4, res: FibResult, flags: num
     if (fallback !== null) err = fallback.trie.lookup(fallback, fl4, res, flags);
     if (err === -EAGAIN) err = -ENETUNREACH;
   }
-  if (net.tracer !== null) traceDefaultLookup(net, res, err);
+  if (net.tracer !== null) traceDefaultLookup(net, fl4, res, err);
   return err;
 }
 
@@ -109,21 +109,21 @@ function fibLookupRules(net: RouteNet, fl4: Flowi4, res: FibResult, flags: numbe
     let matched = fibRuleMatch(rule, fl4);
     // RULE-4: goto only goes forward, so this ends.
     while (matched && rule.action === FR_ACT_GOTO && rule.ctarget !== null) {
-      if (net.tracer !== null) traceRule(net, rule, `goto ${rule.target}`);
+      if (net.tracer !== null) traceRule(net, fl4, rule, `goto ${rule.target}`);
       rule = rule.ctarget;
       i = rules.indexOf(rule);
       matched = fibRuleMatch(rule, fl4);
     }
     if (!matched || rule.action === FR_ACT_GOTO || rule.action === FR_ACT_NOP) {
-      if (net.tracer !== null) traceRule(net, rule, matched ? 'nothing to do' : 'does not apply');
+      if (net.tracer !== null) traceRule(net, fl4, rule, matched ? 'nothing to do' : 'does not apply');
       continue;
     }
     let err = fib4RuleAction(net, rule, fl4, res, flags);
     if (err === 0 && fib4RuleSuppress(rule, res)) {
-      if (net.tracer !== null) traceRule(net, rule, `/${res.prefixlen} suppressed`);
+      if (net.tracer !== null) traceRule(net, fl4, rule, `/${res.prefixlen} suppressed`);
       continue;
     }
-    if (net.tracer !== null) traceTable(net, rule, res, err);
+    if (net.tracer !== null) traceTable(net, fl4, rule, res, err);
     if (err === -EAGAIN) continue;
     // RULE-5
     if (err > 0) err = 0;

@@ -12,11 +12,11 @@ export function dstMtuLocked(rt: Rtable): boolean {
 export function dstMtu(rt: Rtable): number {
   const { pmtu } = rt;
   if (pmtu !== 0 && rt.dev.net !== null && rt.dev.net.clock.now() < rt.expires)
-    return pmtu < IP_MAX_MTU ? pmtu : IP_MAX_MTU;
+    return Math.min(pmtu, IP_MAX_MTU);
   let mtu = rt.metricMtu;
   if (mtu === 0) {
     mtu = rt.dev.mtu;
     if (dstMtuLocked(rt) && rt.usesGateway && mtu > 576) mtu = 576;
   }
-  return mtu < IP_MAX_MTU ? mtu : IP_MAX_MTU;
+  return Math.min(mtu, IP_MAX_MTU);
 }

@@ -89,7 +89,7 @@ export function fibSelectMultipath(net: RouteNet, res: FibResult, hash: number, 
   else selectByHash(net, res, hash);
   if (net.tracer !== null) {
     const text = `nexthop ${res.nhSel + 1} of ${res.fi!.nhs.length}, hash 0x${hash.toString(16)}`;
-    traceStep(net, 'fib_select_multipath', 'multipath', text, 'FIB-21');
+    traceStep(net, 'multipath', text, 'FIB-21');
   }
 }
 

@@ -77,8 +77,7 @@ export function ipRouteOutputKeyHash(net: RouteNet, fl4: Flowi4, res: FibResult)
       devOut = ipDevFind(net, fl4.saddr);
       if (devOut === null) return refuse(net, fl4, net.profile.nonlocalSourceErrno, 'ROUTE-3');
       fl4.oif = devOut.ifindex;
-      if (net.tracer !== null)
-        traceStep(net, 'ip_route_output_key_hash', 'oif', `${devOut.name}, which has the source`, 'ROUTE-3');
+      if (net.tracer !== null) traceStep(net, 'oif', `${devOut.name}, which has the source`, 'ROUTE-3');
       return mkrouteOutput(net, res, fl4, origOif, devOut, flags);
     }
     // ROUTE-4
@@ -94,14 +93,7 @@ export function ipRouteOutputKeyHash(net: RouteNet, fl4: Flowi4, res: FibResult)
     if (!devOut.isUp || devOut.ipPtr === null) return -ENETUNREACH;
     if (ipv4IsLocalMulticast(fl4.daddr) || ipv4IsLbcast(fl4.daddr) || fl4.proto === IPPROTO_IGMP) {
       if (fl4.saddr === 0) fl4.saddr = inetSelectAddr(net, devOut, 0, RT_SCOPE_LINK);
-      if (net.tracer !== null)
-        traceStep(
-          net,
-          'ip_route_output_key_hash',
-          'onlink',
-          `out of ${devOut.name}, no table asked`,
-          'ROUTE-10',
-        );
+      if (net.tracer !== null) traceStep(net, 'onlink', `out of ${devOut.name}, no table asked`, 'ROUTE-10');
       return mkrouteOutput(net, res, fl4, origOif, devOut, flags);
     }
     if (fl4.saddr === 0) {
@@ -120,13 +112,7 @@ export function ipRouteOutputKeyHash(net: RouteNet, fl4: Flowi4, res: FibResult)
     fl4.oif = LOOPBACK_IFINDEX;
     res.type = RTN_LOCAL;
     if (net.tracer !== null) {
-      traceStep(
-        net,
-        'ip_route_output_key_hash',
-        'self',
-        `0.0.0.0 is ourselves, ${formatIPv4(fl4.daddr)}`,
-        'ROUTE-11',
-      );
+      traceStep(net, 'self', `0.0.0.0 is ourselves, ${formatIPv4(fl4.daddr)}`, 'ROUTE-11');
     }
     return mkrouteOutput(net, res, fl4, origOif, net.devGetByIndex(LOOPBACK_IFINDEX)!, RTCF_LOCAL);
   }
@@ -140,13 +126,7 @@ export function ipRouteOutputKeyHash(net: RouteNet, fl4: Flowi4, res: FibResult)
       if (fl4.saddr === 0) fl4.saddr = inetSelectAddr(net, devOut!, 0, RT_SCOPE_LINK);
       res.type = RTN_UNICAST;
       if (net.tracer !== null)
-        traceStep(
-          net,
-          'ip_route_output_key_hash',
-          'onlink',
-          `on-link of ${devOut!.name}, as it was asked for`,
-          'ROUTE-12',
-        );
+        traceStep(net, 'onlink', `on-link of ${devOut!.name}, as it was asked for`, 'ROUTE-12');
       return mkrouteOutput(net, res, fl4, origOif, devOut!, flags);
     }
     return err;
@@ -173,13 +153,7 @@ export function ipRouteOutputKeyHash(net: RouteNet, fl4: Flowi4, res: FibResult)
 
 function refuse(net: RouteNet, fl4: Flowi4, errno: number, rule: string): number {
   if (net.tracer !== null) {
-    traceStep(
-      net,
-      'ip_route_output_key_hash',
-      'source',
-      `${formatIPv4(fl4.saddr)} is not an address of ours`,
-      rule,
-    );
+    traceStep(net, 'source', `${formatIPv4(fl4.saddr)} is not an address of ours`, rule);
   }
   return -errno;
 }
@@ -191,7 +165,7 @@ function traceSource(net: RouteNet, res: FibResult, fl4: Flowi4): void {
       : res.nhc!.gw !== 0
         ? "the one in the gateway's subnet"
         : "the device's first";
-  traceStep(net, 'fib_select_path', 'source', `${formatIPv4(fl4.saddr)}, ${why}`, 'SADDR-1');
+  traceStep(net, 'source', `${formatIPv4(fl4.saddr)}, ${why}`, 'SADDR-1');
 }
 
 /** BUILD: the flow's route out of a device (`__mkroute_output`, ROUTE-20..26). */

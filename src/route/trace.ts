@@ -1,7 +1,8 @@
 /** What routing says of its decisions to a tracer. Called only where there is one. */
-import { errnoName } from '../uapi/errno.js';
+import { EAGAIN, errnoName } from '../uapi/errno.js';
+import { LOOPBACK_IFINDEX } from '../uapi/if.js';
 import { formatIPv4 } from '../uapi/in.js';
-import { RT_TABLE_LOCAL } from '../uapi/rtnetlink.js';
+import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../uapi/rtnetlink.js';
 import type { FibRule } from './fib_lookup.js';
 import type { FibResult } from './fib_types.js';
 import type { Flowi4 } from './flow.js';
@@ -22,6 +23,13 @@ const TYPE_NAMES = [
 ];
 const SCOPE_NAMES: Readonly<Record<number, string>> = { 253: ' scope link', 254: ' scope host' };
 
+/** The rules that every namespace begins with, and the tables that they name. */
+const DEFAULT_RULES: readonly (readonly [pref: number, table: number])[] = [
+  [0, RT_TABLE_LOCAL],
+  [0x7ffe, RT_TABLE_MAIN],
+  [0x7fff, RT_TABLE_DEFAULT],
+];
+
 function tableName(id: number): string {
   return TABLE_NAMES[id] ?? String(id);
 }
@@ -40,57 +48,53 @@ function outcome(res: FibResult, err: number): string {
   return err === 0 ? routeText(res) : errnoName(-err);
 }
 
-function ruleEvent(net: RouteNet, pref: number, table: string, text: string, rule: string): void {
-  net.tracer?.event({
-    fn: 'fib_lookup',
-    step: 'rule',
-    text: `rule ${pref}: ${table} ${text}`.trimEnd(),
-    rule,
-    depth: 2,
-  });
+/** Which lookup the steps belong to: what we send comes in by lo, as far as routing is concerned (ROUTE-1). */
+function lookupFn(fl4: Flowi4): string {
+  return fl4.iif === LOOPBACK_IFINDEX ? 'ip_route_output_flow' : 'ip_route_input';
+}
+
+interface RuleStep {
+  readonly pref: number;
+  readonly table: string;
+  readonly text: string;
+  /** The catalogue's. */
+  readonly rule: string;
+}
+
+function ruleEvent(net: RouteNet, fl4: Flowi4, { pref, table, text, rule }: RuleStep): void {
+  const step = table === '' ? `rule ${pref}` : `rule ${pref}: ${table}`;
+  net.tracer?.event({ fn: lookupFn(fl4), step, text, rule, depth: 1 });
 }
 
 /** A rule that was looked at without asking a table. */
-export function traceRule(net: RouteNet, rule: FibRule, text: string): void {
-  ruleEvent(
-    net,
-    rule.pref,
-    rule.l3mdev ? 'l3mdev' : rule.table === 0 ? '' : tableName(rule.table),
-    text,
-    'RULE-2',
-  );
+export function traceRule(net: RouteNet, fl4: Flowi4, rule: FibRule, text: string): void {
+  const table = rule.l3mdev ? 'l3mdev' : rule.table === 0 ? '' : tableName(rule.table);
+  ruleEvent(net, fl4, { pref: rule.pref, table, text, rule: 'RULE-2' });
 }
 
 /** A rule whose action was taken. */
-export function traceTable(net: RouteNet, rule: FibRule, res: FibResult, err: number): void {
-  const table = err === 0 ? tableName(res.table!.id) : rule.l3mdev ? 'l3mdev' : tableName(rule.table);
-  ruleEvent(
-    net,
-    rule.pref,
-    table,
-    err === -11 ? 'no match' : outcome(res, err),
-    err === 0 ? 'FIB-1' : 'RULE-5',
-  );
+export function traceTable(net: RouteNet, fl4: Flowi4, rule: FibRule, res: FibResult, err: number): void {
+  const named = rule.l3mdev ? 'l3mdev' : rule.table === 0 ? '' : tableName(rule.table);
+  const table = err === 0 ? tableName(res.table!.id) : named;
+  const text = err === -EAGAIN ? 'no match' : outcome(res, err);
+  ruleEvent(net, fl4, { pref: rule.pref, table, text, rule: err === 0 ? 'FIB-1' : 'RULE-5' });
 }
 
 /** The default rules, which a namespace without others takes in one step. */
-export function traceDefaultLookup(net: RouteNet, res: FibResult, err: number): void {
-  if (err === 0 && res.fi!.tbId === RT_TABLE_LOCAL) {
-    ruleEvent(net, 0, 'local', routeText(res), 'FIB-1');
+export function traceDefaultLookup(net: RouteNet, fl4: Flowi4, res: FibResult, err: number): void {
+  const found = err === 0 ? res.fi!.tbId : RT_TABLE_MAIN;
+  for (const [pref, id] of DEFAULT_RULES) {
+    const table = tableName(id);
+    if (id !== found) {
+      ruleEvent(net, fl4, { pref, table, text: 'no match', rule: 'RULE-5' });
+      continue;
+    }
+    ruleEvent(net, fl4, { pref, table, text: outcome(res, err), rule: err === 0 ? 'FIB-1' : 'FIB-3' });
     return;
   }
-  ruleEvent(net, 0, 'local', 'no match', 'RULE-5');
-  ruleEvent(
-    net,
-    32766,
-    'main',
-    err === 0 && res.table!.id !== 253 ? routeText(res) : err === 0 ? 'no match' : outcome(res, err),
-    'FIB-1',
-  );
-  if (err === 0 && res.table!.id === 253) ruleEvent(net, 32767, 'default', routeText(res), 'FIB-1');
 }
 
-/** What a lookup is given. */
+/** What an output lookup is given. */
 export function traceFlow(net: RouteNet, fl4: Flowi4): void {
   const source = fl4.saddr === 0 ? 'source open' : `from ${formatIPv4(fl4.saddr)}`;
   const dev =
@@ -104,7 +108,7 @@ export function traceFlow(net: RouteNet, fl4: Flowi4): void {
   });
 }
 
-/** One step of a lookup, below `ip_route_output_flow`. */
-export function traceStep(net: RouteNet, fn: string, step: string, text: string, rule: string): void {
-  net.tracer?.event({ fn, step, text, rule, depth: 2 });
+/** One step of an output lookup. */
+export function traceStep(net: RouteNet, step: string, text: string, rule: string): void {
+  net.tracer?.event({ fn: 'ip_route_output_flow', step, text, rule, depth: 1 });
 }
