@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { execute } from '../../src/scenario/execute.js';
 import { HostRunner, hostProblem } from '../../src/scenario/host_runner.js';
-import { StackMachine } from '../../src/scenario/stack_machine.js';
+import { StackMachine, type StackOptions } from '../../src/scenario/stack_machine.js';
 import type {
   Addr,
   Call,
@@ -213,13 +213,13 @@ function check(run: ScenarioRun, steps: readonly Step[]): void {
 /** Counters by group and name, as `/proc/net/snmp` and `/proc/net/netstat` have them. */
 export type Counters = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
-interface Ran {
+export interface Ran {
   readonly result: ScenarioResult;
   readonly counters: Counters;
 }
 
-function onStack(scenario: Scenario): Ran {
-  const machine = new StackMachine(scenario);
+function onStack(scenario: Scenario, options: StackOptions = {}): Ran {
+  const machine = new StackMachine(scenario, options);
   try {
     const result = execute(machine, scenario);
     return { result, counters: machine.net.mib as unknown as Counters };
@@ -245,11 +245,11 @@ function hostChild(): string {
   return found;
 }
 
-function hostCounters(): Counters {
+/** The counters of the namespace of a process or thread, by its directory in `/proc`. */
+export function countersOf(directory: string): Counters {
   const counters: Record<string, Record<string, number>> = {};
-  const child = hostChild();
   const lines = ['snmp', 'netstat'].flatMap((file) =>
-    readFileSync(`/proc/${child}/net/${file}`, 'utf8').trim().split('\n'),
+    readFileSync(`${directory}/net/${file}`, 'utf8').trim().split('\n'),
   );
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const [names, values] = [lines[i]!.split(' '), lines[i + 1]!.split(' ')];
@@ -266,7 +266,7 @@ export interface Whole {
   readonly judge?: (results: readonly CallResult[]) => void;
 }
 
-function checkRun({ result, counters }: Ran, steps: readonly Step[], whole: Whole): void {
+export function checkRun({ result, counters }: Ran, steps: readonly Step[], whole: Whole): void {
   check(result as ScenarioRun, steps);
   expect(counters).toMatchObject(whole.counters ?? {});
   whole.judge?.((result as ScenarioRun).calls);
@@ -286,8 +286,14 @@ export function fact(
       `the host's kernel${host === null ? ` (skipped: ${hostProblem()})` : ''}`,
       async () => {
         const result = await host!.run(scenario);
-        checkRun({ result, counters: hostCounters() }, steps, whole);
+        checkRun({ result, counters: countersOf(`/proc/${hostChild()}`) }, steps, whole);
       },
     );
   });
+}
+
+/** A fact of an older kernel, which no host here is: our stack alone. */
+export function factOf(kernel: '6.1' | '5.4', name: string, steps: readonly Step[]): void {
+  const scenario: Scenario = { ...LAB_A, name, calls: steps.map(([call]) => call) };
+  it(name, () => checkRun(onStack(scenario, { kernel }), steps, {}));
 }
