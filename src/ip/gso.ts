@@ -68,7 +68,9 @@ export function gsoSegment(net: IpNet, skb: SkBuff): SkBuff | null {
     if (last !== skb) {
       last.sk = sk;
       last.truesize = skb.truesize;
-      last.ubuf = skb.ubuf;
+      // A device without checksums makes the segments copies: the user's pages are free before the first is sent (ERRQ-10).
+      if ((skb.dev!.features & NETIF_F_HW_CSUM) === 0) skb.ubuf?.put();
+      else last.ubuf = skb.ubuf;
       // Timestamps are the first segment's, which finds the socket for them.
       if (skb.txFlags === 0) skb.sk = null;
       skb.ubuf = null;

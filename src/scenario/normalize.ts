@@ -11,6 +11,7 @@
  * - The IP header checksum is recomputed, but a wrong one stays wrong.
  */
 import { get16, put16 } from '../wire/bytes.js';
+import { csumTcpudpMagic } from '../wire/checksum.js';
 import * as icmp from '../wire/icmp.js';
 import * as ipv4 from '../wire/ipv4.js';
 import { resolveC } from './constants.js';
@@ -196,7 +197,7 @@ class Normalizer {
     if (protocol === PROTO_ICMP) maskIcmpTimes(b, ETH_LEN + headerLen, ETH_LEN + ipv4.totLen(b, ETH_LEN));
     const firstPiece = (get16(b, ETH_LEN + 6) & 0x1fff) === 0;
     if (isUdp && firstPiece && b.length >= ETH_LEN + headerLen + 8) {
-      this.#sourcePort(b, ETH_LEN + headerLen, partial);
+      this.#sourcePort(b, ETH_LEN + headerLen, partial || isPseudoSum(b, ETH_LEN + headerLen));
     }
     // No header has this checksum by right: a sum of zero would need a header of zeroes.
     put16(b, ETH_LEN + 10, right ? ipv4.expectedCheck(b, ETH_LEN) : 0xffff);
@@ -249,6 +250,13 @@ function isIpv4(b: Uint8Array): boolean {
     (b[ETH_LEN]! & 15) >= 5 &&
     b.length >= ETH_LEN + (b[ETH_LEN]! & 15) * 4
   );
+}
+
+/** The checksum of a UDP header is yet to be finished: it is the pseudo header's sum, which no port is part of. */
+function isPseudoSum(b: Uint8Array, at: number): boolean {
+  const [saddr, daddr] = [ipv4.saddr(b, ETH_LEN), ipv4.daddr(b, ETH_LEN)];
+  const magic = csumTcpudpMagic(saddr, daddr, get16(b, at + 4), b[ETH_LEN + 9]!, 0);
+  return get16(b, at + 6) === (~magic & 0xffff);
 }
 
 /** Zeroes the times that were filled in, up to the pointer, in the timestamp options of `at` to `end`. */
