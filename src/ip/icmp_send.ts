@@ -10,7 +10,7 @@ import { RTCF_BROADCAST, RTCF_LOCAL, RTCF_MULTICAST, type Rtable } from '../rout
 import { PACKET_HOST } from '../uapi/if.js';
 import { IPPROTO_ICMP } from '../uapi/in.js';
 import { RT_SCOPE_LINK } from '../uapi/rtnetlink.js';
-import { put32 } from '../wire/bytes.js';
+import { put16, put32 } from '../wire/bytes.js';
 import * as icmp from '../wire/icmp.js';
 import * as ipv4 from '../wire/ipv4.js';
 import { IP_MAX_MTU } from './append.js';
@@ -200,6 +200,8 @@ export class IcmpSender {
     put32(b, th + icmp.REST, rest);
     b.set(data, th + icmp.DATA);
     icmp.sendCheck(b, th, bytes);
+    // A message of zeros sums to the other zero: the kernel's running sum starts at all ones.
+    if (icmp.checksum(b, th) === 0xffff) put16(b, th + icmp.CHECKSUM, 0);
     skb.tail = th + bytes;
     skb.len = headerBytes + bytes;
     skb.optLen = opt.optlen;

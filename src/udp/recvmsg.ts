@@ -8,6 +8,10 @@ import {
   MSG_ERRQUEUE,
   MSG_PEEK,
   MSG_TRUNC,
+  SO_MARK,
+  SO_PRIORITY,
+  SO_RCVMARK,
+  SO_RCVPRIORITY,
   SO_RXQ_OVFL,
   SOF_TIMESTAMPING_SOFTWARE,
   SOL_SOCKET,
@@ -191,6 +195,13 @@ function sockRecvCmsgs(net: UdpNet, sk: UdpSock, skb: SkBuff, into: Cmsg[]): voi
   }
   if (sk.rxqOvfl && skb.rxDropcount !== 0) {
     into.push({ level: SOL_SOCKET, type: SO_RXQ_OVFL, data: native32(skb.rxDropcount) });
+  }
+  const { otherOptions } = sk;
+  if (otherOptions === null) return;
+  if ((otherOptions.get(SO_RCVMARK) ?? 0) !== 0)
+    into.push({ level: SOL_SOCKET, type: SO_MARK, data: native32(skb.mark) });
+  if ((otherOptions.get(SO_RCVPRIORITY) ?? 0) !== 0) {
+    into.push({ level: SOL_SOCKET, type: SO_PRIORITY, data: native32(skb.priority) });
   }
 }
 
