@@ -57,8 +57,16 @@ export class HostSide implements Side {
   }
 
   #batch(commands: readonly string[]): Outcome[] {
+    // A link's new carrier takes effect when the kernel gets round to it, or when somebody asks for the link.
+    const lines: string[] = [];
+    const lineOf = commands.map((command) => {
+      const line = lines.push(command);
+      const [, dev] = /^link set (\w+) carrier/.exec(command) ?? [];
+      if (dev !== undefined) lines.push(`link show ${dev}`);
+      return line;
+    });
     const { stdout, stderr, error } = spawnSync('ip', ['-o', '-force', '-batch', '-'], {
-      input: `${commands.join('\n')}\n`,
+      input: `${lines.join('\n')}\n`,
       encoding: 'utf8',
       maxBuffer: 1 << 28,
     });
@@ -74,11 +82,11 @@ export class HostSide implements Side {
       refused.set(Number(match[1]), said.join(' '));
       said = [];
     }
-    const lines = stdout.split('\n');
+    const printed = stdout.split('\n').filter((line) => !/^\d+: \w+: </.test(line));
     return commands.map((command, i) => {
-      const why = refused.get(i + 1);
+      const why = refused.get(lineOf[i]!);
       if (why !== undefined) return `! ${why}`;
-      return command.startsWith('route get') ? (lines.shift() ?? '').trim() : 'ok';
+      return command.startsWith('route get') ? (printed.shift() ?? '').trim() : 'ok';
     });
   }
 

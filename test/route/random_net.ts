@@ -199,13 +199,27 @@ export class RandomNet {
     );
   }
 
+  /** Much at once. */
+  sweep(): string {
+    return this.pick([
+      `addr flush dev ${this.dev()}`,
+      `addr flush dev ${this.dev()} to 10.0.0.0/16`,
+      `route flush dev ${this.dev()}`,
+      `route flush proto ${this.pick(['static', 'boot', 'bird'])}`,
+      `route flush root ${this.prefix()}`,
+      `route flush exact ${this.prefix()}`,
+      `link set tap2 mtu ${this.pick([68, 1000, 1500])}`,
+    ]);
+  }
+
   /** One change. */
   change(rules: boolean): string {
     const kind = this.below(100);
     if (kind < 30) return this.addr();
     if (kind < 36) return this.addrDel();
     if (kind < 44) return this.link();
-    if (kind < 48) return this.sysctl();
+    if (kind < 47) return this.sysctl();
+    if (kind < 48) return this.sweep();
     if (rules && kind < 64) return this.rule();
     return this.route();
   }
