@@ -65,13 +65,15 @@ function putCmsgs(
   let truncated = false;
   for (const { level, type, data } of cmsgs) {
     const left = controllen - used;
-    if (!(control instanceof Uint8Array) || left < CMSG_HDR_BYTES) {
+    if (control === null || left < CMSG_HDR_BYTES) {
       truncated = true;
       continue;
     }
     const wanted = cmsgLen(data.length);
     const len = Math.min(wanted, left);
     if (len < wanted) truncated = true;
+    // Memory that cannot be written loses the message, and the call goes on.
+    if (control instanceof BadPointer || used + len > control.length) continue;
     put32le(control, used, len);
     put32le(control, used + 4, 0);
     put32le(control, used + 8, level);
