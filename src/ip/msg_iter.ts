@@ -1,7 +1,11 @@
 /** Where a datagram's payload comes from (`struct iov_iter`): one buffer or many, some perhaps unreadable. */
 
+import { type FrameArena, LARGE_SLOT_BYTES } from '../core/arena.js';
+
 /** Below this many bytes a loop beats `set`. */
 const LOOP_BYTES = 40;
+/** Pieces up to this many bytes are worth a copy of the whole before: `copyWithin` needs no view of the piece, which `set` does. */
+const STAGED_BYTES = 512;
 
 export class MsgIter {
   /** Total length, bytes. */
@@ -9,11 +13,21 @@ export class MsgIter {
   #single: Uint8Array | null = null;
   #buffers: readonly (Uint8Array | null)[] | null = null;
   #lengths: readonly number[] = [];
+  readonly #arena: FrameArena | null;
+  /** Where in the arena the whole of a buffer lies that is taken in small pieces; -1 before the first. */
+  #stage = -1;
+  #staged = false;
+
+  /** @param arena where most of the copies go */
+  constructor(arena: FrameArena | null = null) {
+    this.#arena = arena;
+  }
 
   /** One readable buffer. */
   set(buffer: Uint8Array): this {
     this.#single = buffer;
     this.#buffers = null;
+    this.#staged = false;
     this.length = buffer.length;
     return this;
   }
@@ -33,10 +47,24 @@ export class MsgIter {
   copy(to: Uint8Array, at: number, offset: number, len: number): boolean {
     const single = this.#single;
     if (single !== null) {
+      if (len > LOOP_BYTES && len <= STAGED_BYTES && len < single.length && this.#copyStaged(to, at, single, offset, len)) return true;
       copyBytes(to, at, single, offset, len);
       return true;
     }
     return this.#copyVector(to, at, offset, len);
+  }
+
+  #copyStaged(to: Uint8Array, at: number, single: Uint8Array, offset: number, len: number): boolean {
+    const arena = this.#arena;
+    if (arena === null || to !== arena.u8 || single.length > LARGE_SLOT_BYTES) return false;
+    if (this.#stage < 0) this.#stage = arena.reserve(LARGE_SLOT_BYTES);
+    if (!this.#staged) {
+      to.set(single, this.#stage);
+      this.#staged = true;
+    }
+    const from = this.#stage + offset;
+    to.copyWithin(at, from, from + len);
+    return true;
   }
 
   #copyVector(to: Uint8Array, at: number, offset: number, len: number): boolean {

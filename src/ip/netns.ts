@@ -42,7 +42,7 @@ export class IpNet extends RouteNet {
   /** Used by one uncorked send at a time: nothing is allocated for a datagram. */
   readonly oneCork = new CorkState();
   readonly oneCookie = new IpcmCookie();
-  readonly oneIter = new MsgIter();
+  readonly oneIter = new MsgIter(this.arena);
   readonly oneHeader = new Uint8Array(60);
   /** Answers a packet with an ICMP error (`icmp_send`); set by the ICMP code. Does not consume the packet. */
   icmpSend: (skb: SkBuff, type: number, code: number, info: number) => void = () => {};
