@@ -30,7 +30,7 @@ function start(args: readonly string[]): {
   readonly child: ChildProcess;
   readonly end: Promise<number | null>;
 } {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(process.execPath, args, { stdio: 'ignore' });
   const end = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', resolve);
