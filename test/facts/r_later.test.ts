@@ -102,7 +102,10 @@ fact('R-3: addresses and gateways that are taken', [
     ipCommand(`addr add ${address} dev tap0`),
   ),
   ipFails('route add 80.0.0.0/8 via 224.0.0.1 dev tap0 onlink'),
-  ipCommand('route add 81.0.0.0/8 via 127.0.0.5 dev tap0 onlink'),
+  ipCommand('route add 81.0.0.0/8 via 127.0.0.5'),
+  ipFails('route add 82.0.0.0/8 via 127.0.0.5 dev tap0'),
+  ipCommand('addr add 127.9.0.1/16 dev tap0'),
+  ipCommand('route add 83.0.0.0/8 via 127.9.0.5'),
 ]);
 
 const BROADCAST = so('SO_BROADCAST', 1);
@@ -193,4 +196,10 @@ fact('R-8: 6.18: UDP_SEGMENT on any TAP', [
 factOf('6.1', 'R-8: 6.1: UDP_SEGMENT needs a TAP that takes checksums', [
   socket(),
   message('EIO', { iov: [{ seq: 1000 }], cmsgs: [segment(400)] }),
+]);
+factOf('5.4', 'R-8: before 6.1: a segment that does not fit, and a source that is not ours, are EINVAL', [
+  socket(),
+  message('EINVAL', { iov: [{ seq: 1474 }], cmsgs: [segment(1473)] }),
+  message('EINVAL', { iov: [{ seq: 6401 }], cmsgs: [segment(100)] }),
+  withCmsgs([pktinfo({ spec_dst: '8.8.8.8' })], 'EINVAL'),
 ]);
