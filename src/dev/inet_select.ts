@@ -1,4 +1,13 @@
-/** Choosing among the addresses of devices (`net/ipv4/devinet.c`, `drivers/net/l3mdev`, `net/ipv4/igmp.c`). */
+/**
+ * Choosing among the addresses of devices (`net/ipv4/devinet.c`, `net/l3mdev.h`, `net/ipv4/igmp.c`).
+ *
+ * Where a datagram's source comes from, in order of importance (SADDR-4): what the call says (IP_PKTINFO); what the socket is bound to or
+ * was connected with; for a group, the address of IP_MULTICAST_IF; the address of the interface, where no table is asked (to everyone, or to
+ * a group on a named interface); the found route's `src`; and last the choice below, which a nexthop remembers until an address
+ * changes. It goes through the device's primaries in their order and takes the first in the subnet of the gateway, else the first; an
+ * address of a narrower scope than the route's does not count. A device without any borrows: of its VRF, else of any device in order
+ * of their numbers, so that lo comes first; and where nobody has one, the source is 0.0.0.0.
+ */
 import { IPPROTO_IGMP } from '../uapi/in.js';
 import { IFA_F_SECONDARY, RT_SCOPE_HOST, RT_SCOPE_LINK } from '../uapi/rtnetlink.js';
 import { inDevRouteLocalnet } from './devconf.js';

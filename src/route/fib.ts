@@ -8,7 +8,7 @@ import { Flowi4 } from './flow.js';
 
 export class Fib {
   /** By index; place 0 is none, empty places are free. */
-  readonly infos: FibInfo[] = [];
+  readonly infos: (FibInfo | undefined)[] = [];
   readonly #freeInfos: number[] = [];
   readonly #infoHash = new Map<number, FibInfo[]>();
   readonly #infosByDev = new Map<NetDevice, Set<FibInfo>>();
@@ -130,7 +130,7 @@ export class Fib {
     }
     // A place may be given to another fib_info: no route refers to it any more.
     this.#freeInfos.push(fi.index);
-    delete this.infos[fi.index];
+    this.infos[fi.index] = undefined;
   }
 
   /** Every fib_info with a nexthop on a device. */

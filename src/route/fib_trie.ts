@@ -45,14 +45,14 @@ export class FibTrie {
   #aliasFree = 0;
   /** The routes on the way down to an address. */
   readonly #path = new Int32Array(34);
-  readonly #infos: readonly FibInfo[];
+  readonly #infos: readonly (FibInfo | undefined)[];
   /** Routes in it. */
   size = 0;
   /** Which of several default routes is in use, by the first alias of their list (`fa_default`); -1 where absent. */
   readonly faDefault = new Map<number, number>();
 
   /** @param infos the namespace's fib_infos, by their index */
-  constructor(infos: readonly FibInfo[]) {
+  constructor(infos: readonly (FibInfo | undefined)[]) {
     this.#infos = infos;
   }
 

@@ -1,4 +1,12 @@
-/** Routing of what we send (`net/ipv4/route.c`, ROUTE-1..27, ROUTE-50), in the kernel's order. */
+/**
+ * Routing of what we send (`net/ipv4/route.c`, ROUTE-1..27, ROUTE-50), in the kernel's order.
+ *
+ * A resolved route (`Rtable`) is made once for a nexthop and kept there: all flows by that nexthop share it, so that a repeated send makes
+ * nothing. A destination with something learned (a path MTU, a redirect) has an exception at the nexthop, and the exception keeps a
+ * route of its own. A connected socket holds on to its route and asks `ipv4DstCheck` before each send. Two things make a route stale: the
+ * namespace's generation, which nearly every change of routes, rules, addresses and devices moves on; and `killed`, when an exception
+ * comes into being or goes, or the route's fib_info goes. What changes an existing exception changes its route in place (ROUTE-51).
+ */
 import { inDevRouteLocalnet } from '../dev/devconf.js';
 import { inetSelectAddr, ipCheckMc, l3mdevMasterDev } from '../dev/inet_select.js';
 import type { NetDevice } from '../dev/net_device.js';

@@ -114,11 +114,11 @@ export function traceInterface(net: UdpNet, oif: number, saddr: number): void {
 }
 
 export function traceRoute(net: UdpNet, rt: Rtable, fl4: Flowi4, cached: boolean): void {
-  const via = rt.gateway !== 0 ? ` via ${formatIPv4(rt.gateway)}` : '';
+  const via = rt.usesGateway ? ` via ${formatIPv4(rt.gateway)}` : '';
   const what = `${formatIPv4(fl4.daddr)}${via} dev ${rt.dev.name} src ${formatIPv4(fl4.saddr)}`;
   say(net, 'route', cached ? `${what}, cached on the socket` : what, cached ? 'SEND-25' : 'SEND-26', {
     dev: rt.dev.name,
-    gateway: rt.gateway === 0 ? null : formatIPv4(rt.gateway),
+    gateway: rt.usesGateway ? formatIPv4(rt.gateway) : null,
     saddr: formatIPv4(fl4.saddr),
     daddr: formatIPv4(fl4.daddr),
     cached,
