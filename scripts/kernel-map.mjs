@@ -83,7 +83,7 @@ export function kernelMap() {
   return `# From the kernel's function to the file
 
 For readers who have the kernel's source open in the other window. Written by \`node scripts/kernel-map.mjs\` from the
-comments in the sources; a test holds it current. A function that is not listed here is a helper without a counterpart, or
+comments in the sources; a test holds that all it names exists. A function that is not listed here is a helper without a counterpart, or
 is part of the function that calls it.
 
 ${parts.join('\n')}`;

@@ -112,7 +112,8 @@ const MAX_PAYLOAD_BYTES = 0x10ffff;
 const EXCLUSIVE: readonly (readonly (keyof SendFlags)[])[] = [
   ['data', 'dataString', 'dataLength', 'dataFile'],
   ['interval', 'rate'],
-  ['quiet', 'verbose', 'hex'],
+  ['quiet', 'verbose'],
+  ['quiet', 'hex'],
   ['quiet', 'json'],
   ['tos', 'dscp'],
   ['sourceIp', 'bind'],

@@ -160,6 +160,19 @@ describe('without privileges or devices', { skip }, () => {
     expect((await udptap('tap', 'create', 'a-name-that-is-too-long')).code).toBe(2);
   });
 
+  it('explains what a host would do, with its own network', async () => {
+    ns.ip('link add v0 type veth peer name v1');
+    ns.ip('addr add 10.77.0.3/24 dev v0');
+    ns.ip('link set v1 up');
+    ns.ip('link set v0 up');
+    ns.ip('route add default via 10.77.0.1');
+    ns.ip('neigh add 10.77.0.1 lladdr 02:00:00:00:00:77 dev v0 nud permanent');
+    const result = await udptap('explain', '192.0.2.1:53', 'x', '--from-host', ns.name);
+    expect(result.stdout).toContain('default via 10.77.0.1 dev v0');
+    expect(result.stdout).toContain('10.77.0.1 is 02:00:00:00:00:77, PERMANENT');
+    expect(result.code).toBe(0);
+  });
+
   it('sees with doctor what is missing', async () => {
     const here = start('ip', ['netns', 'exec', ns.name, process.execPath, main, 'doctor']);
     expect(await here.done).toMatchObject({
