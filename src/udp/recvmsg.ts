@@ -22,7 +22,7 @@ import * as ipv4 from '../wire/ipv4.js';
 import * as udp from '../wire/udp.js';
 import { ipRecvError, retOptions, skbErrorQueuePurge } from './errqueue.js';
 import type { UdpNet } from './netns.js';
-import { checksumComplete, UDP_CB_CSUM_VALID, UDP_CB_PARTIAL_COV, UDP_CB_PEEKED } from './rcv.js';
+import { checksumComplete, UDP_CB_CSUM_VALID, UDP_CB_PEEKED } from './rcv.js';
 import { ipCmsgRecvOffset, native32, rxTimestamp, sockRecvTimestamp } from './recv_cmsg.js';
 import { RCV_SHUTDOWN, type UdpSock } from './sock.js';
 
@@ -137,14 +137,16 @@ function readDatagram(
   const peeking = (request.flags & MSG_PEEK) !== 0;
   const ulen = skb.len;
   const copied = Math.min(request.len, ulen - off);
-  // Where only a part is copied, the checksum is verified before; else while copying, which leaves no trace of the sum.
-  if (copied < ulen || peeking || (skb.cbFlags & UDP_CB_PARTIAL_COV) !== 0) {
+  if ((skb.cbFlags & UDP_CB_CSUM_VALID) === 0) {
+    const { csum, ipSummed, cbFlags } = skb;
     if (!checksumComplete(skb)) return dropBadChecksum(net, sk, skb);
-  } else if ((skb.cbFlags & UDP_CB_CSUM_VALID) === 0) {
-    const { csum, ipSummed } = skb;
-    if (!checksumComplete(skb)) return dropBadChecksum(net, sk, skb);
-    skb.csum = csum;
-    skb.ipSummed = ipSummed;
+    // The sum stays with a datagram that is cut, as it was verified on its own; copied whole it is verified on the way, and a
+    // peeked one is shared with the queue: both leave no trace.
+    if (peeking || copied === ulen) {
+      skb.csum = csum;
+      skb.ipSummed = ipSummed;
+      skb.cbFlags = cbFlags;
+    }
   }
   const data = skb.buf.slice(skb.data + off, skb.data + off + copied);
   const error = request.copyOut?.(data) ?? 0;
