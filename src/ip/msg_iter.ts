@@ -47,7 +47,13 @@ export class MsgIter {
   copy(to: Uint8Array, at: number, offset: number, len: number): boolean {
     const single = this.#single;
     if (single !== null) {
-      if (len > LOOP_BYTES && len <= STAGED_BYTES && len < single.length && this.#copyStaged(to, at, single, offset, len)) return true;
+      if (
+        len > LOOP_BYTES &&
+        len <= STAGED_BYTES &&
+        len < single.length &&
+        this.#copyStaged(to, at, single, offset, len)
+      )
+        return true;
       copyBytes(to, at, single, offset, len);
       return true;
     }

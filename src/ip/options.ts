@@ -193,7 +193,8 @@ export function ipOptionsBuild(
   const saddr = get32(buf, iph + 12);
   if (opt.rrNeedaddr) put32(buf, iph + opt.rr + buf[iph + opt.rr + 2]! - 5, saddr);
   if (opt.tsNeedaddr) put32(buf, iph + opt.ts + buf[iph + opt.ts + 2]! - 9, saddr);
-  if (opt.tsNeedtime) put32(buf, iph + opt.ts + buf[iph + opt.ts + 2]! - 5, inetCurrentTimestamp(clock.wall()));
+  if (opt.tsNeedtime)
+    put32(buf, iph + opt.ts + buf[iph + opt.ts + 2]! - 5, inetCurrentTimestamp(clock.wall()));
 }
 
 /** Milliseconds since midnight UT (`inet_current_timestamp`). */
