@@ -123,7 +123,7 @@ class Normalizer {
     return {
       ...rest,
       ...(read !== null && { data_hex: read }),
-      ...(this.#isPort(call) && result.int !== undefined && { int: this.#port(result.int), value_hex: '' }),
+      ...(this.#isPort(call) && result.errno === 0 && { value_hex: '', int: this.#port(result.int ?? 0) }),
       ...(result.addr !== undefined && { addr: this.#address(result.addr) }),
       ...(result.from !== undefined && { from: this.#address(result.from) }),
       ...(result.cmsgs !== undefined && { cmsgs: result.cmsgs.map(normalCmsg) }),
