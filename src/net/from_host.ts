@@ -46,6 +46,7 @@ const FLAGS: ReadonlyMap<string, number> = new Map([
   ['NOARP', IFF_NOARP],
   ['POINTOPOINT', IFF_POINTOPOINT],
 ]);
+const CHANGEABLE = IFF_BROADCAST | IFF_MULTICAST | IFF_NOARP | IFF_POINTOPOINT;
 /** Sysctls that change others, or that others are checked against: they come first. */
 const FIRST_SYSCTLS: readonly string[] = [
   'net.ipv4.ip_forward',
@@ -83,6 +84,12 @@ export function buildHostNetwork(net: RouteNet, dump: HostDump): string[] {
   builder.neighbours(dump.neigh);
   builder.takeDown();
   return builder.notes;
+}
+
+/** A route's name for notes, and the command that makes it. */
+interface HostRoute {
+  readonly what: string;
+  readonly words: readonly string[];
 }
 
 class Builder {
@@ -138,7 +145,10 @@ class Builder {
     dev.txQueueLen = Number(text(json, 'txqlen') ?? dev.txQueueLen);
     dev.group = groupA2n(text(json, 'group') ?? 'default') ?? 0;
     dev.ifalias = text(json, 'ifalias') ?? '';
-    if (known !== null) return;
+    if (known !== null) {
+      known.flags = (known.flags & ~CHANGEABLE) | flagsOf(json);
+      return;
+    }
     dev.ifindex = Number(text(json, 'ifindex') ?? 0);
     const error = this.#net.registerNetdevice(dev);
     if (error < 0) {
@@ -168,7 +178,7 @@ class Builder {
       dev.addr = new Uint8Array(0);
       dev.broadcast = new Uint8Array(0);
     }
-    dev.flags = names(json, 'flags').reduce((flags, flag) => flags | (FLAGS.get(flag) ?? 0), 0);
+    dev.flags = flagsOf(json);
     dev.noqueue = text(json, 'qdisc') === 'noqueue';
     return dev;
   }
@@ -227,6 +237,13 @@ class Builder {
       this.note('no rules were given: those of a new network stay');
       return;
     }
+    // A Net whose rules were never touched looks local and main up as one, as a host does.
+    const asListed = JSON.stringify(rules);
+    const ours = [
+      ['-j', 'rule'],
+      ['-N', '-j', 'rule'],
+    ].map((words) => ipCommand(this.#net, words).stdout.trim());
+    if (ours.some((listed) => listed !== '' && JSON.stringify(JSON.parse(listed)) === asListed)) return;
     for (const rule of fibNlDumprule(this.#net)) fibNlDelrule(this.#net, rule, 0);
     for (const rule of rules) {
       const made: HostWords = ruleWords(rule);
@@ -240,7 +257,7 @@ class Builder {
   routes(routes: readonly Json[]): void {
     for (const route of inetDumpFib(this.#net)) inetRtmDelroute(this.#net, route, 0);
     // Of one prefix the order counts, between prefixes it does not: a gateway's own route may come later in the list.
-    const groups = new Map<string, { what: string; words: readonly string[] }[]>();
+    const groups = new Map<string, HostRoute[]>();
     let ipv6 = 0;
     for (const route of routes) {
       if (isIpv6(route)) {
@@ -266,8 +283,9 @@ class Builder {
   }
 
   /** Again and again while it helps: a gateway needs its route, a preferred source its address. */
-  #addRoutes(groups: readonly { what: string; words: readonly string[] }[][]): void {
-    let waiting = groups.filter((group) => group.length > 0);
+  #addRoutes(groups: readonly HostRoute[][]): void {
+    const all = groups.flat();
+    let waiting = groups;
     for (let helped = true; helped && waiting.length > 0; ) {
       helped = false;
       for (const group of waiting) {
@@ -278,20 +296,29 @@ class Builder {
       }
       waiting = waiting.filter((group) => group.length > 0);
     }
-    for (const { what, words } of waiting.flat()) {
-      const refused = this.#ip(words);
-      if (refused !== null) this.#addUnreachable(what, words, refused);
+    for (const route of waiting.flat()) {
+      const refused = this.#ip(route.words);
+      if (refused !== null) this.#addUnreachable(route, refused, all);
     }
   }
 
-  /** A route whose gateway the host can no longer reach itself is made as the host made it: while the way to the gateway is there. */
-  #addUnreachable(what: string, words: readonly string[], refused: string): void {
-    const ways = words.flatMap((word, i) =>
-      word === 'via' && words[i + 2] === 'dev' ? [[`${words[i + 1]}/32`, 'dev', words[i + 3]!]] : [],
-    );
-    const lent = ways.filter((way) => this.#ip(['route', 'add', ...way, 'scope', 'link']) === null);
-    const still = lent.length === 0 ? refused : this.#ip(words);
-    for (const way of lent) this.#ip(['route', 'del', ...way, 'scope', 'link']);
+  /**
+   * A route that the host itself could no longer make is made as it once was: with a way to the gateway, with the preferred source as
+   * an address, and before the gateway's address became one of the host's own.
+   */
+  #addUnreachable({ what, words }: HostRoute, refused: string, all: readonly HostRoute[]): void {
+    const gateways = words.filter((_, i) => words[i - 1] === 'via');
+    const own = all.filter((route) => route.words[2] === 'local' && gateways.includes(route.words[3]!));
+    for (const route of own) this.#ip(['route', 'del', ...route.words.slice(2)]);
+    const lends = words.flatMap((word, i) => {
+      const next = words[i + 1]!;
+      if (word === 'src') return [['local', next, 'dev', 'lo', 'table', 'local']];
+      return word === 'via' && words[i + 2] === 'dev' ? [[next, 'dev', words[i + 3]!, 'scope', 'link']] : [];
+    });
+    const lent = lends.filter((way) => this.#ip(['route', 'add', ...way]) === null);
+    const still = own.length + lent.length === 0 ? refused : this.#ip(words);
+    for (const way of lent) this.#ip(['route', 'del', ...way]);
+    for (const route of own) this.#ip(route.words);
     if (still !== null) this.note(`${what}: ${still}`);
   }
 
@@ -316,6 +343,10 @@ class Builder {
     this.#net.flush();
     for (const dev of this.#net.devices) if (dev instanceof MemoryDevice) dev.drain();
   }
+}
+
+function flagsOf(link: Json): number {
+  return names(link, 'flags').reduce((flags, flag) => flags | (FLAGS.get(flag) ?? 0), 0);
 }
 
 /** An entry that sending would make as it is (`arp_constructor`). */

@@ -14,7 +14,7 @@ export interface HostDump {
   readonly addr: readonly Json[];
   /** `ip -j route show table all`; a route's `locks` name the metrics that are locked, which `ip` tells in its text only. */
   readonly route: readonly Json[];
-  /** `ip -j rule` */
+  /** `ip -j rule`; `split` in the first says that the host has had other rules, and looks local and main up apart since. */
   readonly rule: readonly Json[];
   /** `ip -j neigh` and `ip -j neigh show proxy` in one list */
   readonly neigh: readonly Json[];
@@ -78,7 +78,7 @@ function readLive(netns: string | undefined): HostDump {
     link: list('-d', 'link'),
     addr: list('addr'),
     route: routes.some((route) => 'metrics' in route) ? withLocks(routes, where) : routes,
-    rule: list('-N', 'rule'),
+    rule: withSplit(list('-N', 'rule'), routes, (address) => list('-N', 'route', 'get', 'fibmatch', address)),
     neigh: [...list('neigh', 'show', 'nud', 'all'), ...list('neigh', 'show', 'proxy')],
     sysctl: readSysctls(netns),
   };
@@ -94,6 +94,20 @@ function withLocks(routes: readonly Json[], where: readonly string[]): Json[] {
     const locks = [...lines[i]!.matchAll(/ (\w+) lock /g)].map((match) => match[1]!);
     return 'metrics' in route ? { ...route, locks } : route;
   });
+}
+
+/** A kernel whose rules were never touched answers out of one table for local and main: the table is not named then. */
+function withSplit(
+  rules: readonly Json[],
+  routes: readonly Json[],
+  get: (address: string) => readonly Json[],
+): Json[] {
+  const own = routes.find(
+    (route) => route.table === '255' && route.type === '2' && /^[\d.]+$/.test(String(route.dst)),
+  );
+  if (own === undefined || rules.length === 0) return [...rules];
+  const split = get(String(own.dst))[0]?.table === '255';
+  return rules.map((rule, i) => (i === 0 && split ? { ...rule, split } : rule));
 }
 
 function readSysctls(netns: string | undefined): Record<string, string> {
