@@ -208,7 +208,8 @@ function setTimestamping(net: UdpNet, sk: UdpSock, flags: number, optlen: number
   if ((flags & ~net.profile.timestampingMask) !== 0) return -EINVAL;
   if ((flags & so.SOF_TIMESTAMPING_OPT_ID_TCP) !== 0 && (flags & OPT_ID) === 0) return -EINVAL;
   if ((flags & OPT_ID) !== 0 && (sk.tsflags & OPT_ID) === 0) sk.tskey = 0;
-  if ((flags & so.SOF_TIMESTAMPING_OPT_STATS) !== 0 && (flags & so.SOF_TIMESTAMPING_OPT_TSONLY) === 0) return -EINVAL;
+  if ((flags & so.SOF_TIMESTAMPING_OPT_STATS) !== 0 && (flags & so.SOF_TIMESTAMPING_OPT_TSONLY) === 0)
+    return -EINVAL;
   if ((flags & so.SOF_TIMESTAMPING_BIND_PHC) !== 0) {
     // A clock of the bound device's hardware, of which no device here has one.
     return net.devGetByIndex(sk.boundDevIf) === null ? -EOPNOTSUPP : -EINVAL;

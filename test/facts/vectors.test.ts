@@ -297,7 +297,7 @@ const igmp = (payload: string) => (result: { frames: readonly { hex: string }[] 
   const frames = result.frames.map((f) => f.hex);
   expect(frames.length).toBeGreaterThan(0);
   for (const frame of frames) {
-    expect(frame.slice(28, 36)).toBe('46c0' + frame.slice(32, 36));
+    expect(frame.slice(28, 36)).toBe(`46c0${frame.slice(32, 36)}`);
     expect(frame.slice(36, 44)).toBe('00004000');
     expect(frame.slice(44, 48)).toBe('0102');
     expect(frame.slice(68, 76)).toBe('94040000');
