@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { fileURLToPath } from 'node:url';
-import { enterNamespace, PORT, runIp } from './lab.js';
+import { enterNamespace, runIp } from './lab.js';
 import { median } from './stats.js';
 
 export interface StartUpTask {
@@ -24,6 +24,8 @@ export interface StartUpResult {
 const EXTENSION = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
 const MAIN = fileURLToPath(new URL(`../main${EXTENSION}`, import.meta.url));
 const TAP = 'tap7';
+/** Not the port of the other measurements, whose datagrams come here too. */
+const PORT = 9007;
 const GIVE_UP_MS = 20_000;
 
 function start(args: readonly string[]): {
