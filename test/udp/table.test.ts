@@ -191,8 +191,8 @@ describe('the lookup', () => {
         let best: UdpSock | null = null;
         for (const level of ['10.9.0.2', '0.0.0.0']) {
           let badness = 0;
+          if (best !== null) break;
           for (const sk of all.slice().reverse()) {
-            if (best !== null && level === '0.0.0.0') break;
             if (sk.rcvSaddr !== ip(level)) continue;
             const score = computeScore(lab.net, sk, ip('10.9.0.1'), 1000, dif, 0);
             if (score > badness) [badness, best] = [score, sk];
@@ -202,7 +202,8 @@ describe('the lookup', () => {
         for (const sk of all) udpLibUnhash(lab.net, sk);
         // Among connected ones that fit, the newest answers whether it is bound to the device or not (udp4_lib_lookup4).
         if (best?.state === TCP_ESTABLISHED) expect(got?.state).toBe(TCP_ESTABLISHED);
-        else expect(got).toBe(best);
+        // By number: a failure that prints sockets prints everything they hang on.
+        else expect(got === null ? -1 : all.indexOf(got)).toBe(best === null ? -1 : all.indexOf(best));
       }),
       { numRuns: 60 },
     );
