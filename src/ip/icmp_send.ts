@@ -64,8 +64,8 @@ export class IcmpSender {
     const tos = icmp.isError(type) ? (ipv4.tos(b, nh) & RT_TOS_MASK) | PREC_INTERNETCONTROL : ipv4.tos(b, nh);
     const opt = ipOptionsEcho(net, skb);
     if (opt === null) return;
-    const lookupDev = routeLookupDev(skb, rt);
-    const back = this.#route(opt, from, source, tos, lookupDev, skb.mark);
+    // In a VRF that is the VRF's device, so that the way back is its table's (VRF-7).
+    const back = this.#route(opt, from, source, tos, skb.dev ?? rt.dev, skb.mark);
     if (back === null) return;
     if (!this.#xrlimAllow(back, limited)) return;
     const room = Math.min(dstMtu(back), MAX_ERROR_BYTES) - ipv4.HEADER_LEN - opt.optlen - icmp.HEADER_LEN;
@@ -227,12 +227,6 @@ function mayReport(skb: SkBuff, rt: Rtable, type: number): boolean {
   // An error about an error would make a mess; a type that is not known to be a question or an answer counts as one.
   const inner = nh + ipv4.headerLen(buf, nh);
   return inner < skb.tail && ICMP_QUERIES.has(buf[inner]!);
-}
-
-/** `icmp_get_route_lookup_dev`: for traffic to ourselves the device of the route, not loopback. */
-function routeLookupDev(skb: SkBuff, rt: Rtable): NetDevice {
-  const dev = skb.dev ?? rt.dev;
-  return dev.isLoopback || dev.isL3Master ? rt.dev : dev;
 }
 
 /** The packet from its IP header on, as much as there is room for. */

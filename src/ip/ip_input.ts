@@ -145,10 +145,10 @@ function checkHeader(net: IpNet, skb: SkBuff): boolean {
   return true;
 }
 
-/** A device in a VRF hands its packets to the VRF (`vrf_ip_rcv`). */
+/** A device in a VRF hands its packets to the VRF (`vrf_ip_rcv`), which takes what it looped back itself in the same way. */
 function l3mdevIpRcv(net: IpNet, skb: SkBuff): void {
   const dev = skb.dev!;
-  const master = dev.isL3Master ? null : l3mdevMasterDev(dev);
+  const master = dev.isL3Master ? dev : l3mdevMasterDev(dev);
   if (master === null) return;
   skb.dev = master;
   skb.skbIif = master.ifindex;
