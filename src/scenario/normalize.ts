@@ -101,13 +101,14 @@ class Normalizer {
   readonly reports = new Set<string>();
   /** By fd label: the identifications since the socket was connected. */
   readonly #connected = new Map<string | number, Ids>();
+  readonly #text: string;
   readonly #named: ReadonlySet<number>;
   readonly #range: readonly [number, number];
   readonly #ports = new Map<number, number>();
 
   constructor(scenario: Scenario) {
-    const text = JSON.stringify(scenario);
-    this.#named = new Set((text.match(/\d+/g) ?? []).map(Number));
+    this.#text = JSON.stringify(scenario).toLowerCase();
+    this.#named = new Set((this.#text.match(/\d+/g) ?? []).map(Number));
     const range = scenario.sysctl?.['net.ipv4.ip_local_port_range'];
     const [lo, hi] = range === undefined ? [] : String(range).trim().split(/\s+/).map(Number);
     this.#range = lo !== undefined && hi !== undefined ? [lo, hi] : DEFAULT_PORT_RANGE;
@@ -194,7 +195,8 @@ class Normalizer {
       put16(b, ETH_LEN + 4, ids.number(id));
     }
     maskTimes(b, ETH_LEN + 20, ETH_LEN + headerLen);
-    if (protocol === PROTO_ICMP) maskIcmpTimes(b, ETH_LEN + headerLen, ETH_LEN + ipv4.totLen(b, ETH_LEN));
+    if (protocol === PROTO_ICMP)
+      maskIcmp(b, ETH_LEN + headerLen, ETH_LEN + ipv4.totLen(b, ETH_LEN), this.#text);
     const firstPiece = (get16(b, ETH_LEN + 6) & 0x1fff) === 0;
     if (isUdp && firstPiece && b.length >= ETH_LEN + headerLen + 8) {
       this.#sourcePort(b, ETH_LEN + headerLen, partial || isPseudoSum(b, ETH_LEN + headerLen));
@@ -280,15 +282,25 @@ function maskTimes(b: Uint8Array, at: number, end: number): void {
   }
 }
 
-/** The times in a timestamp reply, and in the options of a header that an error quotes; the checksum stays as right or wrong as it was. */
-function maskIcmpTimes(b: Uint8Array, at: number, end: number): void {
+/**
+ * The times in a timestamp reply, and of a header that an error quotes the times in its options and, where no injected frame holds it,
+ * the identification; the checksums stay as right or wrong as they were.
+ */
+function maskIcmp(b: Uint8Array, at: number, end: number, scenarioText: string): void {
   if (end > b.length || at + icmp.HEADER_LEN > end) return;
   const right = icmp.checksum(b, at) === icmp.expectedCheck(b, at, end - at);
   if (icmp.type(b, at) === icmp.ICMP_TIMESTAMPREPLY)
     b.fill(0, Math.min(end, at + 12), Math.min(end, at + 20));
   else if (icmp.isError(icmp.type(b, at)) && at + icmp.DATA + ipv4.HEADER_LEN <= end) {
     const quote = at + icmp.DATA;
-    maskTimes(b, quote + ipv4.HEADER_LEN, Math.min(end, quote + ipv4.headerLen(b, quote)));
+    const quoteEnd = quote + ipv4.headerLen(b, quote);
+    maskTimes(b, quote + ipv4.HEADER_LEN, Math.min(end, quoteEnd));
+    const start = Buffer.from(b.subarray(quote, quote + 8)).toString('hex');
+    if (quoteEnd <= end && ipv4.id(b, quote) !== 0 && !scenarioText.includes(start)) {
+      const quoteRight = ipv4.check(b, quote) === ipv4.expectedCheck(b, quote);
+      put16(b, quote + ipv4.ID, 1);
+      put16(b, quote + ipv4.CHECK, quoteRight ? ipv4.expectedCheck(b, quote) : 0xffff);
+    }
   } else return;
   put16(b, at + 2, right ? icmp.expectedCheck(b, at, end - at) : 0xffff);
 }

@@ -169,6 +169,32 @@ describe('everything else', () => {
   });
 });
 
+describe('what an ICMP error quotes', () => {
+  const error = (id: number, options = ''): Frame => {
+    const sent = { ...OUT, sport: 4000, dport: 53, payload: '' };
+    const quoted = frames.quoteUdp(sent, 200, { id, ...(options !== '' && { options }) });
+    const payload = frames.icmpMessage(3, 3, 0, quoted);
+    return {
+      dev: 'tap0',
+      hex: frames.ipv4Frame({ saddr: '10.9.0.2', daddr: '10.9.0.1', protocol: 1, payload }),
+    };
+  };
+  it('has its random parts masked, its checksum following', () => {
+    expect(differences([[error(5)]], [[error(9)]])).toEqual([]);
+    expect(differences([[error(5)]], [[error(0)]])).not.toEqual([]);
+    expect(differences([[error(5, '4408090000000001')]], [[error(5, '44080900000000ff')]])).toEqual([]);
+    expect(differences([[error(5, '4408090100000001')]], [[error(5, '4408090000000001')]])).not.toEqual([]);
+  });
+  it('is compared whole where an injected frame holds it', () => {
+    const [left, right] = [run([[error(5)]]), run([[error(9)]])];
+    const injected = error(5).hex.slice(2 * (14 + 20 + 8));
+    const scenario = { ...left.scenario, note: injected };
+    expect(compareResults(scenario, left.result, right.result).map((d) => d.what)).toEqual([
+      'frame 0: icmp.checksum quote.ip.id quote.ip.check',
+    ]);
+  });
+});
+
 describe('membership reports', () => {
   const report = (group: string): Frame => ({
     dev: 'tap0',
