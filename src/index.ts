@@ -9,7 +9,8 @@ export { MemoryDevice, type MemoryDeviceOptions, type MemoryFrame } from './dev/
 export { NetDevice } from './dev/net_device.js';
 export { openTap, TapDevice, TapError, type TapOptions } from './dev/tap.js';
 export type { PacketTap } from './dev/tap_point.js';
-export { IpCommandError, Net, type NetOptions } from './net/net.js';
+export { HostNetworkError, type HostSource, saveHostNetwork } from './net/host_dump.js';
+export { type FromHostOptions, IpCommandError, Net, type NetOptions } from './net/net.js';
 export { SocketError } from './socket/error.js';
 export { BadPointer } from './socket/memory.js';
 export type { RawIovec, RawMmsghdr, RawMsghdr, Syscalls } from './socket/syscalls.js';

@@ -18,7 +18,14 @@ import {
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const PAGES = ['README.md', 'docs/guide.md', 'docs/library.md', 'docs/differences.md', 'docs/kernel-map.md'];
+const PAGES = [
+  'README.md',
+  'docs/guide.md',
+  'docs/library.md',
+  'docs/differences.md',
+  'docs/kernel-map.md',
+  'docs/kernels.md',
+];
 
 describe('documents', () => {
   it('link to files that exist', () => {

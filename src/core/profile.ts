@@ -41,8 +41,6 @@ export interface KernelProfile {
   readonly localPortRange: boolean;
   /** SEND-42: `Ip: OutTransmits` is counted. */
   readonly outTransmits: boolean;
-  /** BIND-1: bind() checks the length first and accepts what 6.18 accepts of AF_INET6 addresses. */
-  readonly bindAfInet6Errno: number | null;
   /** RULE-2: rules may select by full DSCP. */
   readonly ruleDscp: boolean;
   /** BUF-2: packets whose data fits this many bytes have a cache of their own; 0 where there is none (before 6.3). */
@@ -84,7 +82,6 @@ const v6_18: KernelProfile = {
   broadcastRouteMetrics: true,
   localPortRange: true,
   outTransmits: true,
-  bindAfInet6Errno: null,
   ruleDscp: true,
   smallHeadBytes: 576,
   getRouterAlert: true,

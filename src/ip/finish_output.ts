@@ -32,7 +32,7 @@ export function ipFinishOutput2(net: IpNet, skb: SkBuff): number {
     ext.OutBcastPkts++;
     ext.OutBcastOctets += skb.len;
   }
-  net.mib.Ip.OutTransmits++;
+  if (net.profile.outTransmits) net.mib.Ip.OutTransmits++;
   ext.OutOctets += skb.len;
   skb.dev = dev;
 

@@ -143,7 +143,7 @@ export function udpSendFrame(
 
   const { Ip, IpExt, Udp } = net.mib;
   Ip.OutRequests++;
-  Ip.OutTransmits++;
+  if (net.profile.outTransmits) Ip.OutTransmits++;
   IpExt.OutOctets += total;
   // Its memory is not charged: a frame that a device takes is given back by it at once.
   const err = devQueueXmit(net, skb);
