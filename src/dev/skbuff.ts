@@ -218,8 +218,12 @@ export class SkbPool {
    */
   copy(skb: SkBuff): SkBuff {
     const to = this.alloc(skb.len + (skb.data - skb.head) + SLOT_HEADROOM);
-    // The link header goes along where there is one: a packet that is only being built has an offset of an earlier life.
-    const lead = skb.mac >= skb.head && skb.mac <= skb.data ? skb.data - skb.mac : 0;
+    // Headers in front of `data` go along; a packet that is looped back or being built has no link header, but an offset of an
+    // earlier life.
+    let first = skb.data;
+    if (skb.nh >= skb.head && skb.nh < first) first = skb.nh;
+    if (skb.mac >= skb.head && skb.mac < first) first = skb.mac;
+    const lead = skb.data - first;
     to.data = to.head + SLOT_HEADROOM + lead;
     to.buf.set(skb.buf.subarray(skb.data - lead, skb.tail), to.data - lead);
     to.tail = to.data + (skb.tail - skb.data);
