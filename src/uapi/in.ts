@@ -110,11 +110,39 @@ export function inetMakeMask(prefixLen: number): number {
   return prefixLen === 0 ? 0 : (0xffffffff << (32 - prefixLen)) >>> 0;
 }
 
+const DOT = 46;
+const DIGIT_0 = 48;
+
 /** Parses a dotted quad; null when it is none. */
 export function parseIPv4(text: string): number | null {
+  const plain = plainQuad(text);
+  if (plain >= 0) return plain;
   if (!ipaddr.IPv4.isValidFourPartDecimal(text)) return null;
   const part = text.split('.');
   return ((Number(part[0]) << 24) | (Number(part[1]) << 16) | (Number(part[2]) << 8) | Number(part[3])) >>> 0;
+}
+
+/** A dotted quad of four plain numbers; -1 for all else. Senders name an address with every datagram. */
+function plainQuad(text: string): number {
+  const length = text.length;
+  let address = 0;
+  let part = -1;
+  let dots = 0;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      if (part < 0 || ++dots > 3) return -1;
+      address = address * 256 + part;
+      part = -1;
+      continue;
+    }
+    const digit = code - DIGIT_0;
+    // A leading zero would be octal to some.
+    if (digit < 0 || digit > 9 || part === 0) return -1;
+    part = part < 0 ? digit : part * 10 + digit;
+    if (part > 255) return -1;
+  }
+  return dots === 3 && part >= 0 ? address * 256 + part : -1;
 }
 
 /** A dotted quad. */

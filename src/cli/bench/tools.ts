@@ -21,13 +21,12 @@ const COMMANDS: Readonly<Record<ToolName, (task: DuelTask, link: KernelLink) => 
     const bytes = [...Buffer.from(link.mac.replaceAll(':', ''), 'hex')].map(
       (byte) => `0x${byte.toString(16)}`,
     );
-    const addresses = `sa=${link.own}, da=${link.address}`;
     const header = `{ ${bytes.join(', ')}, 2,0,0,0,0,1, const16(0x0800)`;
     writeFileSync(
       config,
       `${header}, c8(0x45), c8(0), c16(${task.payload + 28}), drnd(2), c16(0x4000), c8(64), c8(17), csumip(14, 33), ` +
         `${[...link.own.split('.'), ...link.address.split('.')].join(', ')}, c16(40000), c16(${PORT}), ` +
-        `c16(${task.payload + 8}), csumudp(14, 34), fill(0, ${task.payload}) } /* ${addresses} */\n`,
+        `c16(${task.payload + 8}), csumudp(14, 34), fill(0, ${task.payload}) }\n`,
     );
     return ['trafgen', '--dev', link.device, '--conf', config, '--cpus', '1', '--no-sock-mem'];
   },
@@ -60,6 +59,7 @@ const COMMANDS: Readonly<Record<ToolName, (task: DuelTask, link: KernelLink) => 
 /** Until the tool's start is over. */
 const START_MS = 1500;
 const ROUND_MS = 60;
+const MAX_WAITS = 20;
 
 export function hasTool(tool: ToolName): boolean {
   if (tool !== 'scapy') return findCommand(tool) !== null;
@@ -69,7 +69,14 @@ export function hasTool(tool: ToolName): boolean {
 /** The tool runs during its rounds only, so that it does not take time from the base. */
 export async function openTool(task: DuelTask, link: KernelLink, tool: ToolName): Promise<Side> {
   const [command, ...args] = COMMANDS[tool](task, link);
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'ignore'] });
+  // A group of its own: some tools start others, and none of them may stay when this process ends, whatever ends it.
+  const child = spawn(command, args, { stdio: 'ignore', detached: true });
+  const signal = (name: NodeJS.Signals) => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, name);
+    } catch {} // it has ended
+  };
+  process.once('exit', () => signal('SIGKILL'));
   const ended = new Promise<never>((_, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`${tool} ended with ${code}`)));
@@ -78,24 +85,28 @@ export async function openTool(task: DuelTask, link: KernelLink, tool: ToolName)
   await Promise.race([sleep(START_MS), ended]);
   const frames = () => hostCounters(link.device).sent;
   if (frames() === 0) await Promise.race([sleep(3 * START_MS), ended]);
-  child.kill('SIGSTOP');
+  signal('SIGSTOP');
   return {
     unit: 1,
     round: async () => {
-      child.kill('SIGCONT');
+      signal('SIGCONT');
       // Its first moments after a stop are not its speed.
       await sleep(ROUND_MS / 4);
       const before = frames();
       const start = process.hrtime.bigint();
-      await Promise.race([sleep(ROUND_MS), ended]);
-      const sent = frames() - before;
+      let sent = 0;
+      // Some send in bursts, of which none may fall into a short round.
+      for (let wait = 0; sent === 0 && wait < MAX_WAITS; wait++) {
+        await Promise.race([sleep(ROUND_MS), ended]);
+        sent = frames() - before;
+      }
       const ns = Number(process.hrtime.bigint() - start);
-      child.kill('SIGSTOP');
+      signal('SIGSTOP');
       if (sent === 0) throw new Error(`${tool} sent nothing`);
       return { ns: ns / sent, disturbed: false };
     },
     end: async () => {
-      child.kill('SIGKILL');
+      signal('SIGKILL');
       link.end();
     },
   };
