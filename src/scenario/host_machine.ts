@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { type Addon, CLONE_NEWNET, loadAddon } from '../dev/addon.js';
 import type { LenBox, Pointer } from '../socket/memory.js';
 import { EBADF, errnoMessage } from '../uapi/errno.js';
+import { restoreDefaults } from './host_defaults.js';
 import { HostTap } from './host_tap.js';
 import type { IpOutcome, Machine, Mmsghdr, Msghdr, SocketCalls } from './machine.js';
 import {
@@ -191,6 +192,7 @@ export class HostMachine implements Machine {
     this.calls = new HostCalls(this.#addon);
     const error = this.#addon.unshare(CLONE_NEWNET);
     if (error < 0) throw new ScenarioError(`unshare(CLONE_NEWNET): ${errnoMessage(-error)}`);
+    restoreDefaults();
     // IPv6 would send router solicitations and group reports of its own.
     for (const which of ['all', 'default']) {
       try {
