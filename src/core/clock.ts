@@ -7,7 +7,7 @@ export interface Clock {
   /** Monotonic milliseconds, fractions allowed. */
   now(): number;
   /**
-   * The same, cheaply and coarsely, as jiffies are: a few milliseconds old at most while the event loop turns; in a loop that never
+   * The same in whole milliseconds (a small integer costs no memory), cheaply and coarsely, as jiffies are: a few milliseconds old at most while the event loop turns; in a loop that never
    * yields it moves on every 64th reading.
    */
   coarse(): number;
@@ -42,7 +42,7 @@ export class SystemClock implements Clock {
     return this.#read();
   }
   #read(): number {
-    this.#coarse = performance.now();
+    this.#coarse = Math.floor(performance.now());
     this.#left = COARSE_READINGS;
     if (!this.#ticking) {
       this.#ticking = true;
@@ -79,7 +79,7 @@ export class VirtualClock implements Clock {
     return this.#nowMs;
   }
   coarse(): number {
-    return this.#nowMs;
+    return Math.floor(this.#nowMs);
   }
   wall(): number {
     return this.#wallStartMs + this.#nowMs;

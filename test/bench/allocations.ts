@@ -9,6 +9,7 @@ import { UDP_SEGMENT } from '../../src/uapi/in.js';
 import { AF_INET, SOCK_DGRAM, SOL_UDP } from '../../src/uapi/socket.js';
 
 const DATAGRAMS = 200_000;
+const ROUNDS = 3;
 const BATCH = 64;
 const PEER = { address: '10.0.0.9', port: 9000 };
 
@@ -49,21 +50,38 @@ function ways(payload: Uint8Array): Record<string, () => void> {
   };
 }
 
-const results: { way: string; frames: number; bytesEach: number; collections: number }[] = [];
+interface Result {
+  readonly way: string;
+  readonly frames: number;
+  readonly bytesEach: number;
+  readonly collections: number;
+}
+
+async function measure(way: string, run: () => void): Promise<Result> {
+  (globalThis as { gc?: () => void }).gc?.();
+  await turn();
+  await turn();
+  collections = 0;
+  const frames = dev.frames;
+  const before = process.memoryUsage().heapUsed;
+  run();
+  const bytes = process.memoryUsage().heapUsed - before;
+  await turn();
+  await turn();
+  return { way, frames: dev.frames - frames, bytesEach: bytes / DATAGRAMS, collections };
+}
+
+const results: Result[] = [];
 for (const payload of [new Uint8Array(64), new Uint8Array(1472)]) {
   for (const [way, run] of Object.entries(ways(payload))) {
     run(); // compiles
-    (globalThis as { gc?: () => void }).gc?.();
-    await turn();
-    await turn();
-    collections = 0;
-    const frames = dev.frames;
-    const before = process.memoryUsage().heapUsed;
-    run();
-    const bytes = process.memoryUsage().heapUsed - before;
-    await turn();
-    await turn();
-    results.push({ way, frames: dev.frames - frames, bytesEach: bytes / DATAGRAMS, collections });
+    // What the engine allocates while it compiles anew is not the datagrams': the least of a few rounds is.
+    let best = await measure(way, run);
+    for (let round = 1; round < ROUNDS; round++) {
+      const next = await measure(way, run);
+      if (next.collections <= best.collections && next.bytesEach < best.bytesEach) best = next;
+    }
+    results.push(best);
   }
 }
 process.stdout.write(`${JSON.stringify(results)}\n`);
