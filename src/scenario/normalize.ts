@@ -11,12 +11,15 @@
  * - The IP header checksum is recomputed, but a wrong one stays wrong.
  * - The sum that IP_CHECKSUM shows is compared folded to 16 bits.
  */
+
+import { MSG_ERRQUEUE } from '../uapi/socket.js';
 import { get16, put16 } from '../wire/bytes.js';
 import { csumFold16, csumTcpudpMagic } from '../wire/checksum.js';
 import * as icmp from '../wire/icmp.js';
 import * as ipv4 from '../wire/ipv4.js';
 import { resolveC } from './constants.js';
 import type { Addr, Call, CallResult, Frame, ReceivedCmsg, Scenario, ScenarioRun } from './types.js';
+import { valueBytes } from './values.js';
 
 const ETH_LEN = 14;
 /** Shorter scenarios end before the reports' random delays do. */
@@ -33,6 +36,9 @@ const SOL_SOCKET = 1;
 const AF_UNSPEC = 0;
 /** SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING, old and new. */
 const TIMESTAMP_CMSGS: ReadonlySet<number> = new Set([29, 35, 37, 63, 64, 65]);
+/** SO_TIMESTAMPING, old and new. */
+const TIMESTAMPING: ReadonlySet<number> = new Set([37, 65]);
+const SOF_TIMESTAMPING_RX_SOFTWARE = 8;
 const IP_RECVOPTS = 6;
 const IP_CHECKSUM = 23;
 const IP_RETOPTS = 7;
@@ -101,6 +107,8 @@ interface FrameContext {
 
 class Normalizer {
   readonly reports = new Set<string>();
+  /** The fd labels of sockets that have asked for stamps on receipt. */
+  readonly #stamped = new Set<string | number>();
   /** By fd label: the identifications since the socket was connected. */
   readonly #connected = new Map<string | number, Ids>();
   readonly #text: string;
@@ -129,7 +137,7 @@ class Normalizer {
       ...(this.#isPort(call) && result.errno === 0 && { value_hex: '', int: this.#port(result.int ?? 0) }),
       ...(result.addr !== undefined && { addr: this.#address(result.addr) }),
       ...(result.from !== undefined && { from: this.#address(result.from) }),
-      ...(result.cmsgs !== undefined && { cmsgs: result.cmsgs.map(normalCmsg) }),
+      ...(result.cmsgs !== undefined && { cmsgs: this.#ownCmsgs(call, label, result.cmsgs).map(normalCmsg) }),
       ...(result.stdout !== undefined && { stdout: normalIpText(call, result.stdout) }),
       frames: this.frames(frames, connected, !sends),
     };
@@ -155,8 +163,34 @@ class Normalizer {
     );
   }
 
+  /**
+   * A socket that wants no stamps on receipt, but is to be told of those that are there, is told of them while any socket of the
+   * whole host wants them: that is not the scenario's.
+   */
+  #ownCmsgs(call: Call, label: string | number, cmsgs: readonly ReceivedCmsg[]): readonly ReceivedCmsg[] {
+    if (
+      call.call !== 'recvmsg' ||
+      (resolveC(call.flags ?? 0) & MSG_ERRQUEUE) !== 0 ||
+      this.#stamped.has(label)
+    )
+      return cmsgs;
+    return cmsgs.filter((c) => c.level !== SOL_SOCKET || !TIMESTAMPING.has(c.type));
+  }
+
+  #trackStamps(call: Call, label: string | number): void {
+    if (call.call !== 'setsockopt' || call.value === null || call.value === undefined) return;
+    if (resolveC(call.level) !== SOL_SOCKET || !TIMESTAMPING.has(resolveC(call.name))) return;
+    const [flags = 0] = valueBytes(call.value, () => 0);
+    if ((flags & SOF_TIMESTAMPING_RX_SOFTWARE) !== 0) this.#stamped.add(label);
+    else this.#stamped.delete(label);
+  }
+
   #track(call: Call, label: string | number, result: CallResult): void {
-    if (call.call === 'socket' || call.call === 'close') this.#connected.delete(label);
+    if (call.call === 'socket' || call.call === 'close') {
+      this.#connected.delete(label);
+      this.#stamped.delete(label);
+    }
+    if (result.errno === 0) this.#trackStamps(call, label);
     if (call.call !== 'connect' || result.errno !== 0) return;
     const family = familyOf(call.addr);
     if (family === AF_UNSPEC) this.#connected.delete(label);

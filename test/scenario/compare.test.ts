@@ -154,10 +154,34 @@ describe('everything else', () => {
         Object.keys(change),
       );
     }
-    const stamp = (hex: string) => changed({ cmsgs: [{ level: 1, type: 37, hex }] });
+    const stamp = (hex: string) => changed({ cmsgs: [{ level: 1, type: 29, hex }] });
     expect(compareResults(scenario, stamp('01'), stamp('02'))).toEqual([]);
+    expect(compareResults(scenario, stamp('01'), changed({ cmsgs: [] }))).not.toEqual([]);
     expect(compareResults(scenario, { name: null, error: 'x' }, result)).toHaveLength(1);
     expect(compareResults(scenario, { name: null, error: 'x' }, { name: null, error: 'y' })).toEqual([]);
+  });
+  it('counts, but a stamp that another socket of the host asked for', () => {
+    const received = (flags: number, cmsgs: CallResult['cmsgs'] & object) => {
+      const scenario: Scenario = {
+        calls: [
+          { call: 'socket' },
+          { call: 'setsockopt', level: 'SOL_SOCKET', name: 'SO_TIMESTAMPING', value: { u32: flags } },
+          { call: 'recvmsg' },
+        ],
+      };
+      const calls = scenario.calls.map(({ call }, i): CallResult => {
+        return { i, call, ret: 0, errno: 0, err: null, ...(i === 2 && { cmsgs }), frames: [] };
+      });
+      return { scenario, result: { name: null, setup_frames: [], calls, late_frames: [] } };
+    };
+    const stamp = [{ level: 1, type: 37, hex: '01' }];
+    for (const [flags, differs] of [
+      [0x10, 0],
+      [0x18, 1],
+    ] as const) {
+      const [a, b] = [received(flags, stamp), received(flags, [])];
+      expect(compareResults(a.scenario, a.result, b.result)).toHaveLength(differs);
+    }
   });
   it('is shown side by side, with the field marked', () => {
     const [left, right] = [run([[udp({ ttl: 63 })]]), run([[udp()]])];
