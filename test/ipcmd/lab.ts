@@ -6,6 +6,7 @@ import { MemoryDevice } from '../../src/dev/memory.js';
 import { type IpResult, ipCommand } from '../../src/ipcmd/ip.js';
 import { splitWords } from '../../src/ipcmd/words.js';
 import { Net } from '../../src/net/net.js';
+import { restoreDefaults } from '../../src/scenario/host_defaults.js';
 import { parseMac } from '../../src/uapi/if.js';
 
 /** Why the comparison cannot run here, or null. */
@@ -25,6 +26,7 @@ export class Host {
   constructor() {
     const addon = loadAddon();
     if (addon.unshare(CLONE_NEWNET) < 0) throw new Error('unshare');
+    restoreDefaults();
     for (const which of ['all', 'default'])
       writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, '1');
     for (const { name, mac } of TAPS) {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { vi } from 'vitest';
 import { type Addon, CLONE_NEWNET, loadAddon, type NativeTap } from '../../src/dev/addon.js';
+import { restoreDefaults } from '../../src/scenario/host_defaults.js';
 
 // Interfaces come and go slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
@@ -19,6 +20,7 @@ export function because(title: string, reason: string | null): string {
 export function enterNamespace(): Addon {
   const addon = loadAddon();
   check(addon.unshare(CLONE_NEWNET));
+  restoreDefaults();
   for (const which of ['all', 'default']) writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, '1');
   return addon;
 }

@@ -6,6 +6,7 @@ import { LoopbackDevice } from '../../src/dev/loopback.js';
 import { MemoryDevice } from '../../src/dev/memory.js';
 import { ipCommand } from '../../src/ipcmd/ip.js';
 import { RouteNet } from '../../src/route/netns.js';
+import { restoreDefaults } from '../../src/scenario/host_defaults.js';
 
 /** Why the comparison with the host's kernel cannot run here, or null. */
 export const NO_HOST = process.getuid?.() === 0 ? null : 'needs root for network namespaces';
@@ -30,6 +31,7 @@ export class HostSide implements Side {
   constructor() {
     const addon = loadAddon();
     if (addon.unshare(CLONE_NEWNET) < 0) throw new Error('unshare');
+    restoreDefaults();
     for (const which of ['all', 'default'])
       writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, '1');
     for (const name of TAPS) {
